@@ -17,8 +17,7 @@ internal static class SpectrumCommand
     public const long BasisBytes = 768L << 20;
 
     private const long SketchBytes = 256L << 20; // of XTrace; above it the trace is estimated from the quadrature
-    private const int TraceProducts = 60,
-        SmallestProducts = 60;
+    private const int TraceProducts = 60;
     private const long Large = 1_000_000; // parameters from which few probes suffice: their error falls as 1/√d
     private const int FewProbes = 3;
 
@@ -120,7 +119,6 @@ internal static class SpectrumCommand
         using var largest = Largest(matrix, options, view, stop);
         if (largest.Status == LanczosStatus.NotFinite)
             return new(d, largest, null, null, null, "", Outliers.Of([]), false);
-        using var smallest = stop.IsCancellationRequested ? null : Smallest(matrix, options, view, stop);
         var density = stop.IsCancellationRequested
             ? null
             : LanczosQuadrature.Run(
@@ -141,7 +139,7 @@ internal static class SpectrumCommand
         return new(
             d,
             largest,
-            smallest is { Values.Count: 1 } ? smallest : null,
+            density?.Smallest,
             density,
             sketch ? XTrace.Trace(matrix, TraceProducts, seed) : density?.Trace(x => x),
             sketch ? "XTrace" : "Hutchinson",
@@ -160,21 +158,6 @@ internal static class SpectrumCommand
                     (double)p.Converged / p.Requested,
                     $"{p.Converged} of {p.Requested} converged, {p.Products} products"
                 )
-            ),
-            stop
-        );
-
-    private static Eigenpairs Smallest(LinearOperator matrix, LanczosOptions options, StageView view, CancellationToken stop) =>
-        Lanczos.Run(
-            matrix,
-            options with
-            {
-                Count = 1,
-                End = SpectrumEnd.Smallest,
-                MaxProducts = SmallestProducts,
-            },
-            new ImmediateProgress<LanczosProgress>(p =>
-                view.Report("smallest eigenvalue", (double)p.Products / SmallestProducts, $"{p.Products} products")
             ),
             stop
         );

@@ -47,8 +47,8 @@ internal static class SpectrumReport
             yield return
             [
                 FormattableString.Invariant($"{result.Dimension}"),
-                Number.Short(s.Values[0], 4),
-                Number.Short(s.Residuals[0], 2),
+                Number.Short(s.Value, 4),
+                Number.Short(s.StandardError, 2),
                 "smallest",
             ];
     }

@@ -9,7 +9,7 @@ namespace Amari.Reporting;
 internal sealed record SpectrumResult(
     long Dimension,
     Eigenpairs Largest,
-    Eigenpairs? Smallest,
+    Estimate? Smallest,
     SpectralDensity? Density,
     Estimate? Trace,
     string TraceEstimator,
@@ -35,9 +35,7 @@ internal sealed record SpectrumResult(
 
     /// <summary>λ_max / λ_min; null unless both are known.</summary>
     public Estimate? Condition =>
-        Largest.Values.Count > 0 && Smallest is { } s
-            ? ConditionNumber.FromEnds(new(Largest.Values[0], Largest.Residuals[0]), new(s.Values[0], s.Residuals[0]))
-            : null;
+        Largest.Values.Count > 0 && Smallest is { } s ? ConditionNumber.FromEnds(new(Largest.Values[0], Largest.Residuals[0]), s) : null;
 
     /// <summary>‖C‖_F from the quadrature.</summary>
     public Estimate? FrobeniusNorm =>
@@ -82,8 +80,8 @@ internal sealed record SpectrumResult(
                             : "."
                     ),
             };
-            if (Smallest is { } s && s.Values[0] < -s.Residuals[0])
-                sentences.Add($"The smallest is {Number.Short(s.Values[0])}: the matrix is indefinite.");
+            if (Smallest is { } s && s.Value < -s.StandardError)
+                sentences.Add($"The smallest is {Number.Short(s.Value)}: the matrix is indefinite.");
             else if (Condition is { } k)
                 sentences.Add(
                     double.IsFinite(k.Value)
@@ -117,7 +115,7 @@ internal sealed record SpectrumResult(
             ["status"] = Interrupted ? "Interrupted" : Largest.Status.ToString(),
             ["products"] = Largest.Products,
             ["eigenvalues"] = Pairs(Largest),
-            ["smallest"] = Smallest is null ? null : Pairs(Smallest)[0]!.DeepClone(),
+            ["smallest"] = Smallest is { } least ? Pair(least.Value, least.StandardError) : null,
             ["trace"] = Json(Trace),
             ["traceEstimator"] = TraceEstimator,
             ["frobeniusNorm"] = Json(FrobeniusNorm),
@@ -140,13 +138,9 @@ internal sealed record SpectrumResult(
             ["reorthogonalised"] = Density?.Reorthogonalised,
         }.ToJsonString(Indented);
 
-    private static JsonArray Pairs(Eigenpairs pairs) =>
-        new([
-            .. pairs.Values.Zip(
-                pairs.Residuals,
-                (value, residual) => new JsonObject { ["value"] = Finite(value), ["residual"] = Finite(residual) }
-            ),
-        ]);
+    private static JsonArray Pairs(Eigenpairs pairs) => new([.. pairs.Values.Zip(pairs.Residuals, Pair)]);
+
+    private static JsonObject Pair(double value, double residual) => new() { ["value"] = Finite(value), ["residual"] = Finite(residual) };
 
     private static JsonObject? Json(Estimate? estimate) =>
         estimate is { } e ? new() { ["value"] = Finite(e.Value), ["standardError"] = Finite(e.StandardError) } : null;

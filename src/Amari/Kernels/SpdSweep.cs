@@ -30,16 +30,19 @@ internal static unsafe class SpdSweep
         && LibTorch.Dimensions(matrix.Handle) == 2
         && LibTorch.IsContiguous(matrix.Handle);
 
-    /// <summary>M⁻¹, symmetric to the last bit; null if M is not positive definite up to rounding. The caller owns it.</summary>
+    /// <summary>(M + s I)⁻¹, finite, and symmetric to the last bit; null if M + s I is not positive definite up to rounding. The caller
+    /// owns it.</summary>
     /// <param name="matrix">M, as <see cref="IsUsable"/> says; what is above its diagonal is not read.</param>
-    public static Tensor? Inverse(Tensor matrix) => Avx512F.IsSupported ? Inverse<Lanes512>(matrix) : Inverse<Lanes256>(matrix);
+    /// <param name="shift">s.</param>
+    public static Tensor? Inverse(Tensor matrix, float shift = 0) =>
+        Avx512F.IsSupported ? Inverse<Lanes512>(matrix, shift) : Inverse<Lanes256>(matrix, shift);
 
     /// <summary>The same in registers of a width; the bits are those of any other.</summary>
-    internal static Tensor? Inverse<L>(Tensor matrix)
+    internal static Tensor? Inverse<L>(Tensor matrix, float shift = 0)
         where L : unmanaged, ILanes<L>
     {
         var inverse = empty_like(matrix);
-        if (Invert<L>(matrix, inverse))
+        if (Invert<L>(matrix, shift, inverse))
             return inverse;
         inverse.Dispose();
         return null;
@@ -70,7 +73,7 @@ internal static unsafe class SpdSweep
         public long Next() => Interlocked.Increment(ref Taken) - 1;
     }
 
-    private static bool Invert<L>(Tensor matrix, Tensor inverse)
+    private static bool Invert<L>(Tensor matrix, float shift, Tensor inverse)
         where L : unmanaged, ILanes<L>
     {
         long n = matrix.shape[0],
@@ -101,7 +104,10 @@ internal static unsafe class SpdSweep
                 };
                 float* from = (float*)LibTorch.DataPointer(matrix.Handle);
                 for (long i = 0; i < n; i++)
+                {
                     Buffer.MemoryCopy(from + (i * n), aligned + (i * stride), stride * sizeof(float), (i + 1) * sizeof(float));
+                    aligned[i * (stride + 1)] += shift;
+                }
                 new Span<float>(aligned + (n * stride), (int)((rows - n) * stride)).Clear();
                 GC.KeepAlive(matrix);
                 for (long first = 0; first < n; first += Block)
@@ -112,6 +118,9 @@ internal static unsafe class SpdSweep
                     Share(&sweep, threads, &Prepare<L>);
                     Share(&sweep, threads, &Update<L>);
                 }
+                for (long i = 0; i < n; i++) // no entry is larger than those of the diagonal
+                    if (!float.IsFinite(aligned[i * (stride + 1)]))
+                        return false;
                 Share(&sweep, threads, &Mirror);
             }
         }

@@ -93,6 +93,8 @@ internal sealed class FactorInverter
             return (new DiagonalFactor(factor.add(shift).reciprocal_()), []);
         if (OfLowRank(factor, shift, (last as LowRankFactor)?.Root) is var (root, scale))
             return (new LowRankFactor(root, scale), []);
+        if (_method is InverseMethod.Cholesky or InverseMethod.Nystrom && SpdInverse.Swept(factor, shift) is { } swept)
+            return (new DenseFactor(swept), []);
         using var damped = factor.clone();
         damped.diagonal(0, -2, -1).add_(shift);
         var (inverse, outcome, tooFar) = Invert(damped, (last as DenseFactor)?.Matrix);

@@ -24,6 +24,12 @@ internal static class SpdInverse
 {
     private const double Jitter = 1e-6; // relative to the mean diagonal entry
 
+    /// <summary>(M + s I)⁻¹ by <see cref="SpdSweep"/>, where that can be; null otherwise. The caller owns it.</summary>
+    /// <param name="matrix">M.</param>
+    /// <param name="shift">s : [1].</param>
+    public static Tensor? Swept(Tensor matrix, Tensor shift) =>
+        SpdSweep.IsUsable(matrix) ? SpdSweep.Inverse(matrix, shift.ToSingle()) : null;
+
     /// <summary>M⁻¹ by Cholesky; null if <see cref="FactorisationOutcome.Failed"/>. The caller owns it.</summary>
     public static (Tensor? Inverse, FactorisationOutcome Outcome) Cholesky(Tensor matrix) =>
         Retry(

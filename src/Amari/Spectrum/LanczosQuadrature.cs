@@ -90,7 +90,7 @@ public static class LanczosQuadrature
                 step => progress?.Report((done + (double)count * step / m) / options.Probes),
                 stop
             );
-            rules.AddRange(alpha.Zip(beta, Rule));
+            rules.AddRange(alpha.Zip(beta, (a, b) => Rule(a, b, finfo(op.Type).eps)));
         }
         return new(op.Dimension, rules, reorthogonalise);
     }
@@ -189,7 +189,7 @@ public static class LanczosQuadrature
     }
 
     /// <summary>Gauss quadrature from a tridiagonal matrix (Golub and Welsch 1969).</summary>
-    private static Quadrature Rule(List<double> alpha, List<double> beta)
+    private static Quadrature Rule(List<double> alpha, List<double> beta, double epsilon)
     {
         int n = alpha.Count;
         if (alpha.Concat(beta).Any(x => !double.IsFinite(x)))
@@ -203,7 +203,12 @@ public static class LanczosQuadrature
         }
         using var scope = NewDisposeScope();
         var (nodes, vectors) = linalg.eigh(tensor(t));
-        return new(nodes.Elements<double>(), vectors[0].square().Elements<double>());
+        double[] theta = nodes.Elements<double>();
+        double left = beta.Count < n ? 0 : Math.Abs(beta[n - 1] * vectors[n - 1, 0].ToDouble());
+        return new(theta, vectors[0].square().Elements<double>())
+        {
+            FirstResidual = Math.Max(left, epsilon * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1]))),
+        };
     }
 
     private static List<double>[] Lists(int count) => [.. Enumerable.Range(0, count).Select(_ => new List<double>())];

@@ -7,6 +7,9 @@ namespace Amari.Spectrum;
 /// <param name="Weights">≥ 0.</param>
 public sealed record Quadrature(IReadOnlyList<double> Nodes, IReadOnlyList<double> Weights)
 {
+    /// <summary>An eigenvalue lies within this of the first node.</summary>
+    internal double FirstResidual { get; init; }
+
     /// <summary>Σ weight f(node).</summary>
     public double Sum(Func<double, double> f)
     {

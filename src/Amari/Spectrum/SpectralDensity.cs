@@ -17,6 +17,9 @@ public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> P
     /// <summary>The largest node: near the largest eigenvalue, never above it except for rounding.</summary>
     public double High => Probes.Max(p => p.Nodes[^1]);
 
+    /// <summary><see cref="Low"/>, and a bound of its distance from an eigenvalue.</summary>
+    internal Estimate Smallest => Probes.MinBy(p => p.Nodes[0]) is { } p ? new(p.Nodes[0], p.FirstResidual) : default;
+
     /// <summary>tr f(C) / d, the mean of f over eigenvalues.</summary>
     public Estimate Mean(Func<double, double> f) => Estimate.OfMean([.. Probes.Select(p => p.Sum(f))]);
 

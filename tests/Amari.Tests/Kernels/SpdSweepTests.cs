@@ -93,6 +93,21 @@ public sealed class SpdSweepTests : IDisposable
     }
 
     [Fact]
+    public void Adds_a_shift_to_the_diagonal()
+    {
+        var m = HalfRank(120, 0);
+        Assert.True(SpdSweep.Inverse((m + 0.01f * eye(120)).contiguous())!.Equals(SpdSweep.Inverse(m, 0.01f)!));
+        Assert.Null(SpdSweep.Inverse(m, float.NaN));
+    }
+
+    [Fact]
+    public void An_inverse_that_is_not_finite_is_none()
+    {
+        var m = 1e-39f * eye(10); // above zero, below the reciprocal of the largest number
+        Assert.Null(SpdSweep.Inverse(m));
+    }
+
+    [Fact]
     public void Scales_may_differ()
     {
         var scales = logspace(-6, 6, 140, 10);
