@@ -68,15 +68,20 @@ internal readonly struct QuadraticModel
     public bool IsBounded => Curvatures.New + Dampings.New is > 0 and < double.PositiveInfinity;
 
     /// <summary>α and μ at the minimum; along one direction alone where the plane has no second, and 0 along one that is nothing.</summary>
-    public (double Alpha, double Mu) Minimum()
+    /// <param name="mostMomentum">The largest |μ|; beyond, the minimum is that at this μ.</param>
+    public (double Alpha, double Mu) Minimum(double mostMomentum = double.PositiveInfinity)
     {
         var (a, b, c) = (Curvatures.New + Dampings.New, Curvatures.Cross + Dampings.Cross, Curvatures.Last + Dampings.Last);
         double determinant = a * c - b * b;
         if (!(determinant > Rounding * a * c))
             return IsBounded ? (-Slopes.New / a, 0)
-                : c is > 0 and < double.PositiveInfinity ? (0, -Slopes.Last / c)
+                : c is > 0 and < double.PositiveInfinity ? (0, Math.Clamp(-Slopes.Last / c, -mostMomentum, mostMomentum))
                 : (0, 0);
-        return ((b * Slopes.Last - c * Slopes.New) / determinant, (b * Slopes.New - a * Slopes.Last) / determinant);
+        double mu = (b * Slopes.New - a * Slopes.Last) / determinant;
+        if (!(Math.Abs(mu) > mostMomentum))
+            return ((b * Slopes.Last - c * Slopes.New) / determinant, mu);
+        mu = Math.CopySign(mostMomentum, mu);
+        return (-(Slopes.New + b * mu) / a, mu);
     }
 
     /// <summary>M at its minimum, damped.</summary>

@@ -11,13 +11,14 @@ namespace Amari;
 /// γ² ← the best of three by min M          §6.6, every T steps
 /// </code>Beyond the paper, where <see cref="Kfac.Options.MaxGrowth"/> is not null: the few examples of the model may have fitted outputs,
 /// and a curvature that is all but zero. So the step is bounded by the running factors, and halved where predictions show that the model
-/// was wrong.</remarks>
+/// was wrong; and |μ| is at most 1: larger ones multiply what a few examples show of the last step, again and again.</remarks>
 /// <param name="owner">Steps by it.</param>
 /// <param name="rate">Of the first group.</param>
 internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : ActiveStepRule
 {
     private const double Trusted = 8,
         Negligible = 1e-6; // of the KL divergence: times the model's, and what no step is halved for
+    private const double MostMomentum = 1;
     private const int MostHalvings = 20;
     private const double LeastMeasured = 0.01; // of the metric
     private readonly GrowthBound _divergence = new(); // the running mean of what steps caused
@@ -67,7 +68,7 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
         var model = ModelOf(step);
         if (!model.IsBounded && model.Slopes.New != 0)
             owner.Log("the quadratic model has no minimum along the new direction; no step was made along it");
-        var (alpha, mu) = model.Minimum();
+        var (alpha, mu) = owner.Options.MaxGrowth is null ? model.Minimum() : model.Minimum(MostMomentum);
         if (owner.Options.MaxGrowth is not null)
         {
             double whole = Math.Abs(alpha) > 1 ? Math.Min(1, NaturalStep(steps) / Math.Abs(alpha)) : 1;

@@ -41,7 +41,7 @@ public sealed record CurvatureOptions
     {
         get;
         init => field = Require.UnitInterval(value);
-    } = 0.95;
+    } = 0.9;
 
     /// <summary>Maximum number of examples of a batch from which factors are measured, ≥ 1: the first ones, so batches must be shuffled.
     /// Null takes as many as each layer needs: every k-th example, with the largest k at which at least 16 examples remain, and 4 rows for

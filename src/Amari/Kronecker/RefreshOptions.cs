@@ -12,7 +12,7 @@ public sealed record RefreshOptions
     {
         get;
         init => field = Require.AtLeast(1, value);
-    } = 10;
+    } = 20;
 
     /// <summary>Steps between two computations of the inverses, ≥ 1.</summary>
     public int InverseInterval

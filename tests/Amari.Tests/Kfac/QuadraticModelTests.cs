@@ -27,6 +27,32 @@ public sealed class QuadraticModelTests : QuadraticModelTest
         Assert.Equal(0, optimizer.SkippedSteps);
     }
 
+    [Theory, InlineData(1), InlineData(-1)]
+    public void A_bounded_momentum_is_the_minimum_within_the_bound(double sign)
+    {
+        var model = nn.Linear(2, 1, hasBias: false).to(ScalarType.Float64);
+        var objective = new Objective((nn.Module<Tensor, Tensor>)model, new Gaussian(), [(eye(2, dtype: ScalarType.Float64), zeros(2, 1))]);
+        IReadOnlyList<Tensor> Along(double a, double b) =>
+            [
+                tensor(
+                    new[,]
+                    {
+                        { a, b },
+                    }
+                ),
+            ];
+        var quadratic = QuadraticModel.Of(objective, null, (-1, -3 * sign), [Along(1, 0), Along(0.2, 1)], default);
+        double free = quadratic.Minimum().Mu;
+        Assert.True(sign * free > 1);
+        Assert.Equal(quadratic.Minimum(), quadratic.Minimum(2 * Math.Abs(free)));
+        var (alpha, mu) = quadratic.Minimum(1);
+        Assert.Equal(sign, mu);
+        double best = quadratic.Reduction(alpha, mu);
+        foreach (double other in (double[])[alpha - 1e-3, alpha + 1e-3])
+            Assert.True(quadratic.Reduction(other, mu) < best);
+        Assert.True(quadratic.Reduction(alpha, 0.99 * mu) < best);
+    }
+
     [Theory, InlineData(DampingScale.Absolute), InlineData(DampingScale.MeanEigenvalue)]
     public void Learning_rate_and_momentum_minimise_the_dense_quadratic_model(DampingScale scale)
     {

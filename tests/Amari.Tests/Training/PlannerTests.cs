@@ -43,14 +43,14 @@ public sealed class PlannerTests
     public void Only_intervals_of_what_is_switched_on_count()
     {
         Assert.Equal(
-            [("Curvature.Refresh.FactorInterval", 10), ("Curvature.Refresh.InverseInterval", 20)],
+            [("Curvature.Refresh.FactorInterval", 20), ("Curvature.Refresh.InverseInterval", 20)],
             Planner.Intervals(new Kfac.Options())
         );
         Assert.Equal(
             [
                 ("Step.AdaptiveDamping.Interval", 5),
-                ("Curvature.Refresh.FactorInterval", 10),
                 ("Step.FactorDamping.Interval", 20),
+                ("Curvature.Refresh.FactorInterval", 20),
                 ("Curvature.Refresh.InverseInterval", 20),
             ],
             Planner.Intervals(
@@ -131,13 +131,13 @@ public sealed class PlannerTests
         Assert.Equal((32, 32), (Planned(large, "sgd"), Planned(large, "kfac")));
     }
 
-    [Theory, InlineData(1, 8), InlineData(9, 16), InlineData(16, 16)]
+    [Theory, InlineData(1, 4), InlineData(9, 12), InlineData(16, 16)]
     public void Steps_are_rounded_up_to_whole_cycles(int steps, int timed)
     {
         using var trainer = new Trainer(WorkloadCatalog.Find("digits-softmax", null), null);
         var plan = Predict(trainer, "kfac", steps);
         Assert.Equal((timed, timed), (plan.PlannedSteps, plan.Steps));
-        Assert.Equal([0.75 * timed, 0.125 * timed, 0.125 * timed], plan.Kinds.Select(k => (double)k.Steps));
+        Assert.Equal([0.75 * timed, 0.25 * timed], plan.Kinds.Select(k => (double)k.Steps));
     }
 
     [Fact]
@@ -145,13 +145,12 @@ public sealed class PlannerTests
     {
         using var trainer = new Trainer(WorkloadCatalog.Find("digits-mlp", null), null);
         var plan = Predict(trainer, "kfac", 24);
-        Assert.Equal([1, 10, 20], plan.Kinds.Select(k => k.Interval));
-        Assert.Equal([0.9, 0.05, 0.05], plan.Kinds.Select(k => Math.Round(k.Share, 12)));
+        Assert.Equal([1, 20], plan.Kinds.Select(k => k.Interval));
+        Assert.Equal([0.95, 0.05], plan.Kinds.Select(k => Math.Round(k.Share, 12)));
         Assert.Equal(
             [
                 [],
-                ["Curvature.Refresh.FactorInterval"],
-                ["Curvature.Refresh.InverseInterval"],
+                ["Curvature.Refresh.FactorInterval", "Curvature.Refresh.InverseInterval"],
             ],
             plan.Kinds.Select(k => k.Options)
         );
