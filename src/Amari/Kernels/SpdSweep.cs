@@ -1,5 +1,5 @@
-using System.Buffers;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Amari.Native;
@@ -81,53 +81,49 @@ internal static unsafe class SpdSweep
             columns = RoundUp(n, Tile<L>.Columns),
             stride = columns + Apart; // no power of two, where rows would take each other's places in the cache
         int threads = n < LeastShared ? 1 : get_num_threads();
-        float[] memory = ArrayPool<float>.Shared.Rent(checked((int)((rows * stride) + ((rows + columns + (2 * Block)) * Block) + Apart)));
-        double[] block = ArrayPool<double>.Shared.Rent(2 * Block * Block);
+        long numbers = (rows * stride) + ((rows + columns + (2 * Block)) * Block);
+        float* memory =
+                (float*)NativeMemory.AlignedAlloc(checked((nuint)(numbers * sizeof(float) + (2 * Block * Block * sizeof(double)))), 64),
+            work = memory + (rows * stride);
+        double* diagonal = (double*)(memory + numbers);
         try
         {
-            fixed (float* start = memory)
-            fixed (double* diagonal = block)
+            var sweep = new Sweep
             {
-                float* aligned = (float*)(((nint)start + 63) & ~(nint)63),
-                    work = aligned + (rows * stride);
-                var sweep = new Sweep
-                {
-                    Matrix = aligned,
-                    Right = work,
-                    Factor = work + (columns * Block),
-                    Transposed = work + ((columns + Block) * Block),
-                    Left = work + ((columns + (2 * Block)) * Block),
-                    Inverse = (float*)LibTorch.DataPointer(inverse.Handle),
-                    Size = n,
-                    Rows = rows,
-                    Stride = stride,
-                };
-                float* from = (float*)LibTorch.DataPointer(matrix.Handle);
-                for (long i = 0; i < n; i++)
-                {
-                    Buffer.MemoryCopy(from + (i * n), aligned + (i * stride), stride * sizeof(float), (i + 1) * sizeof(float));
-                    aligned[i * (stride + 1)] += shift;
-                }
-                new Span<float>(aligned + (n * stride), (int)((rows - n) * stride)).Clear();
-                GC.KeepAlive(matrix);
-                for (long first = 0; first < n; first += Block)
-                {
-                    (sweep.First, sweep.Width) = (first, Math.Min(Block, n - first));
-                    if (!InvertPivot<L>(sweep, diagonal))
-                        return false;
-                    Share(&sweep, threads, &Prepare<L>);
-                    Share(&sweep, threads, &Update<L>);
-                }
-                for (long i = 0; i < n; i++) // no entry is larger than those of the diagonal
-                    if (!float.IsFinite(aligned[i * (stride + 1)]))
-                        return false;
-                Share(&sweep, threads, &Mirror);
+                Matrix = memory,
+                Right = work,
+                Factor = work + (columns * Block),
+                Transposed = work + ((columns + Block) * Block),
+                Left = work + ((columns + (2 * Block)) * Block),
+                Inverse = (float*)LibTorch.DataPointer(inverse.Handle),
+                Size = n,
+                Rows = rows,
+                Stride = stride,
+            };
+            float* from = (float*)LibTorch.DataPointer(matrix.Handle);
+            for (long i = 0; i < n; i++)
+            {
+                Buffer.MemoryCopy(from + (i * n), memory + (i * stride), stride * sizeof(float), (i + 1) * sizeof(float));
+                memory[i * (stride + 1)] += shift;
             }
+            new Span<float>(memory + (n * stride), (int)((rows - n) * stride)).Clear();
+            GC.KeepAlive(matrix);
+            for (long first = 0; first < n; first += Block)
+            {
+                (sweep.First, sweep.Width) = (first, Math.Min(Block, n - first));
+                if (!InvertPivot<L>(sweep, diagonal))
+                    return false;
+                Share(&sweep, threads, &Prepare<L>);
+                Share(&sweep, threads, &Update<L>);
+            }
+            for (long i = 0; i < n; i++) // no entry is larger than those of the diagonal
+                if (!float.IsFinite(memory[i * (stride + 1)]))
+                    return false;
+            Share(&sweep, threads, &Mirror);
         }
         finally
         {
-            ArrayPool<float>.Shared.Return(memory);
-            ArrayPool<double>.Shared.Return(block);
+            NativeMemory.AlignedFree(memory);
         }
         GC.KeepAlive(inverse);
         return true;
