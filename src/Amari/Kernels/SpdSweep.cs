@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Amari.Native;
@@ -41,11 +40,57 @@ internal static unsafe class SpdSweep
     internal static Tensor? Inverse<L>(Tensor matrix, float shift = 0)
         where L : unmanaged, ILanes<L>
     {
-        var inverse = empty_like(matrix);
-        if (Invert<L>(matrix, shift, inverse))
+        long n = matrix.shape[0],
+            rows = RoundUp(n, Tile<L>.Rows),
+            columns = RoundUp(n, Tile<L>.Columns),
+            stride = columns + Apart; // no power of two, where rows would take each other's places in the cache
+        int threads = n < LeastShared ? 1 : get_num_threads();
+        long numbers = (rows * stride) + ((rows + columns + (2 * Block)) * Block);
+        long bytes = checked((numbers * sizeof(float)) + (2 * Block * Block * sizeof(double)));
+        float* memory = (float*)NativeHeap.Take(bytes),
+            work = memory + (rows * stride);
+        double* diagonal = (double*)(memory + numbers);
+        try
+        {
+            var sweep = new Sweep
+            {
+                Matrix = memory,
+                Right = work,
+                Factor = work + (columns * Block),
+                Transposed = work + ((columns + Block) * Block),
+                Left = work + ((columns + (2 * Block)) * Block),
+                Size = n,
+                Rows = rows,
+                Stride = stride,
+            };
+            float* from = (float*)LibTorch.DataPointer(matrix.Handle);
+            for (long i = 0; i < n; i++)
+            {
+                Buffer.MemoryCopy(from + (i * n), memory + (i * stride), stride * sizeof(float), (i + 1) * sizeof(float));
+                memory[i * (stride + 1)] += shift;
+            }
+            new Span<float>(memory + (n * stride), (int)((rows - n) * stride)).Clear();
+            GC.KeepAlive(matrix);
+            for (long first = 0; first < n; first += Block)
+            {
+                (sweep.First, sweep.Width) = (first, Math.Min(Block, n - first));
+                if (!InvertPivot<L>(sweep, diagonal))
+                    return null;
+                Share(&sweep, threads, &Prepare<L>);
+                Share(&sweep, threads, &Update<L>);
+            }
+            for (long i = 0; i < n; i++) // no entry is larger than those of the diagonal
+                if (!float.IsFinite(memory[i * (stride + 1)]))
+                    return null;
+            var inverse = empty_like(matrix);
+            sweep.Inverse = (float*)LibTorch.DataPointer(inverse.Handle);
+            Share(&sweep, threads, &Mirror);
             return inverse;
-        inverse.Dispose();
-        return null;
+        }
+        finally
+        {
+            NativeHeap.Give(memory, bytes);
+        }
     }
 
     /// <summary>What the threads share.</summary>
@@ -71,62 +116,6 @@ internal static unsafe class SpdSweep
         public long Taken;
 
         public long Next() => Interlocked.Increment(ref Taken) - 1;
-    }
-
-    private static bool Invert<L>(Tensor matrix, float shift, Tensor inverse)
-        where L : unmanaged, ILanes<L>
-    {
-        long n = matrix.shape[0],
-            rows = RoundUp(n, Tile<L>.Rows),
-            columns = RoundUp(n, Tile<L>.Columns),
-            stride = columns + Apart; // no power of two, where rows would take each other's places in the cache
-        int threads = n < LeastShared ? 1 : get_num_threads();
-        long numbers = (rows * stride) + ((rows + columns + (2 * Block)) * Block);
-        float* memory =
-                (float*)NativeMemory.AlignedAlloc(checked((nuint)(numbers * sizeof(float) + (2 * Block * Block * sizeof(double)))), 64),
-            work = memory + (rows * stride);
-        double* diagonal = (double*)(memory + numbers);
-        try
-        {
-            var sweep = new Sweep
-            {
-                Matrix = memory,
-                Right = work,
-                Factor = work + (columns * Block),
-                Transposed = work + ((columns + Block) * Block),
-                Left = work + ((columns + (2 * Block)) * Block),
-                Inverse = (float*)LibTorch.DataPointer(inverse.Handle),
-                Size = n,
-                Rows = rows,
-                Stride = stride,
-            };
-            float* from = (float*)LibTorch.DataPointer(matrix.Handle);
-            for (long i = 0; i < n; i++)
-            {
-                Buffer.MemoryCopy(from + (i * n), memory + (i * stride), stride * sizeof(float), (i + 1) * sizeof(float));
-                memory[i * (stride + 1)] += shift;
-            }
-            new Span<float>(memory + (n * stride), (int)((rows - n) * stride)).Clear();
-            GC.KeepAlive(matrix);
-            for (long first = 0; first < n; first += Block)
-            {
-                (sweep.First, sweep.Width) = (first, Math.Min(Block, n - first));
-                if (!InvertPivot<L>(sweep, diagonal))
-                    return false;
-                Share(&sweep, threads, &Prepare<L>);
-                Share(&sweep, threads, &Update<L>);
-            }
-            for (long i = 0; i < n; i++) // no entry is larger than those of the diagonal
-                if (!float.IsFinite(memory[i * (stride + 1)]))
-                    return false;
-            Share(&sweep, threads, &Mirror);
-        }
-        finally
-        {
-            NativeMemory.AlignedFree(memory);
-        }
-        GC.KeepAlive(inverse);
-        return true;
     }
 
     private static void Share(Sweep* sweep, int threads, delegate* <int, nint, void> body)
