@@ -23,6 +23,7 @@ public sealed class Processes
             RedirectStandardError = true,
         };
         start.Environment[Variable] = part;
+        start.Environment["MALLOC_ARENA_MAX"] = "1"; // malloc_trim leaves what is free at the end of any other arena
         using var child = Process.Start(start)!;
         string[] output = await Task.WhenAll(child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync());
         await child.WaitForExitAsync();
