@@ -170,7 +170,7 @@ internal static class SpectrumCost
             z =>
             {
                 long start = Stopwatch.GetTimestamp();
-                var result = small.Apply(z);
+                var result = small.ApplyToRows(z.T).T; // dense columns, as every curvature gives them
                 products += (int)z.shape[1];
                 inside += Stopwatch.GetElapsedTime(start).TotalMilliseconds;
                 return result;

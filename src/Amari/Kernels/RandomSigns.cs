@@ -4,8 +4,8 @@ using Amari.Native;
 
 namespace Amari.Kernels;
 
-/// <summary>Random signs, 1 or -1, 64 from each random number of SplitMix64 (Steele, Lea, Flood 2014). They depend on the seed and the
-/// place, not on the number of threads.</summary>
+/// <summary>Random signs, 1 or -1, 64 from each number of <see cref="SplitMix64"/>. They depend on the seed and the place, not on the
+/// number of threads.</summary>
 internal static unsafe class RandomSigns
 {
     /// <summary>Fills a tensor.</summary>
@@ -38,7 +38,7 @@ internal static unsafe class RandomSigns
             float* w = (float*)segment->W;
             for (long x = from; x < to; x += Bits)
             {
-                ulong bits = Number(_seed, (ulong)x / Bits);
+                ulong bits = SplitMix64.Number(_seed, (ulong)x / Bits);
                 int count = (int)Math.Min(Bits, to - x),
                     i = 0;
                 for (; i <= count - Lanes; i += Lanes, bits >>= Lanes)
@@ -46,14 +46,6 @@ internal static unsafe class RandomSigns
                 for (; i < count; i++, bits >>= 1)
                     w[x + i] = (bits & 1) == 0 ? 1 : -1;
             }
-        }
-
-        private static ulong Number(ulong seed, ulong place)
-        {
-            ulong z = seed + ((place + 1) * 0x9E3779B97F4A7C15);
-            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-            z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-            return z ^ (z >> 31);
         }
 
         private static Vector256<float> Signs(byte bits)

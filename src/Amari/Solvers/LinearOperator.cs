@@ -126,11 +126,11 @@ public abstract class LinearOperator
 
         protected override Tensor Product(Tensor v)
         {
-            var result = first.Apply(v);
+            var result = first.Columns(v); // not Apply: dense columns stay so
             if (scale != 1)
                 result.mul_(scale);
             if (_second is not null)
-                using (var other = _second.Apply(v))
+                using (var other = _second.Columns(v))
                     result.add_(other);
             return damping == 0 ? result : result.add_(v, alpha: damping);
         }
@@ -168,6 +168,6 @@ public abstract class LinearOperator
 
         public override IDisposable BeginRun() => op.BeginRun();
 
-        protected override Tensor Product(Tensor v) => op.Apply(v.to_type(op.Type)).to_type(Type);
+        protected override Tensor Product(Tensor v) => op.Columns(v.to_type(op.Type)).to_type(Type);
     }
 }

@@ -59,7 +59,7 @@ public static class Hutchinson
         for (int i = 0; i < probes; i++)
         {
             using var inner = NewDisposeScope();
-            var z = Probes.TorchSigns(op, 1, generator).squeeze(0);
+            var z = Probes.Signs(op, 1, generator).squeeze(0);
             sum.addcmul_(z, op.Apply(z), 1);
         }
         return sum.div_(probes).MoveToOuterDisposeScope();
@@ -75,7 +75,7 @@ public static class Hutchinson
         for (int done = 0; done < probes; done += together)
         {
             using var scope = NewDisposeScope();
-            var z = Probes.TorchSigns(op, Math.Min(together, probes - done), generator);
+            var z = Probes.Signs(op, Math.Min(together, probes - done), generator);
             samples.AddRange(form(z, op.ApplyToRows(z)));
         }
         return [.. samples];

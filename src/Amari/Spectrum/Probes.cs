@@ -14,33 +14,29 @@ internal static class Probes
     public static Generator Generator(long seed) => new((ulong)seed ^ SeedOffset, CPU);
 
     /// <summary>Independent random signs, [k, d]. A row does not depend on the number of rows after it.</summary>
-    public static Tensor Signs(LinearOperator op, long count, Generator generator)
-    {
-        using var scope = NewDisposeScope();
-        var signs = empty(count, op.Dimension);
-        long[] seeds = randint(0, 1L << 62, [count], dtype: ScalarType.Int64, generator: generator).Elements<long>();
-        for (int i = 0; i < count; i++)
-            RandomSigns.Fill(signs[i], (ulong)seeds[i]);
-        return signs.to(op.Type, op.Device).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>The same from torch's generator alone, slower: what saved runs of methods with a diagonal or a trace in each step
-    /// continue with.</summary>
-    public static Tensor TorchSigns(LinearOperator op, long count, Generator generator) =>
-        randint(0, 2, [count, op.Dimension], dtype: op.Type, generator: generator).mul_(2).sub_(1).to(op.Device);
+    public static Tensor Signs(LinearOperator op, long count, Generator generator) => Rows(op, count, generator, RandomSigns.Fill);
 
     /// <summary>Uniform on the sphere of radius √d, [k, d]. A row does not depend on the number of rows after it.</summary>
-    public static Tensor Sphere(LinearOperator op, long count, Generator generator)
+    public static Tensor Sphere(LinearOperator op, long count, Generator generator) =>
+        Rows(
+            op,
+            count,
+            generator,
+            (v, seed) =>
+            {
+                RandomNormals.Fill(v, seed);
+                v.mul_(Math.Sqrt(op.Dimension / InnerProducts.Dot(v, v)));
+            }
+        );
+
+    private static Tensor Rows(LinearOperator op, long count, Generator generator, Action<Tensor, ulong> fill)
     {
         using var scope = NewDisposeScope();
-        var vectors = empty([count, op.Dimension], dtype: op.Type);
+        var rows = empty(count, op.Dimension);
+        long[] seeds = randint(0, 1L << 62, [count], dtype: ScalarType.Int64, generator: generator).Elements<long>();
         for (int i = 0; i < count; i++)
-        {
-            using var inner = NewDisposeScope();
-            var v = randn(op.Dimension, dtype: op.Type, generator: generator);
-            vectors[i].copy_(v.mul_(Math.Sqrt(op.Dimension / InnerProducts.Dot(v, v))));
-        }
-        return vectors.to(op.Device).MoveToOuterDisposeScope();
+            fill(rows[i], (ulong)seeds[i]);
+        return rows.to(op.Type, op.Device).MoveToOuterDisposeScope();
     }
 
     /// <summary>The lengths of vectors along a dimension, which is kept. (norm loses four digits of a long float32 vector; this sum of
