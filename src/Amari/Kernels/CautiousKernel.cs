@@ -13,10 +13,11 @@ internal readonly struct AgreementKernel<TRule>(TRule rule, double gradientScale
 
     public static bool WritesStates => false;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Run<L, T>(Chunk<L, T> x)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public void Run<L, T, S>(Chunk<L, T, S> x)
         where L : struct, ILanes<L>
         where T : unmanaged
+        where S : unmanaged
     {
         var rule = _rule;
         var c = rule.Coefficients;
@@ -57,10 +58,11 @@ internal readonly struct CautiousKernel<TRule>(TRule rule, double gradientScale,
 
     public static bool TakesStates => TRule.Moments > 0;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Run<L, T>(Chunk<L, T> x)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public void Run<L, T, S>(Chunk<L, T, S> x)
         where L : struct, ILanes<L>
         where T : unmanaged
+        where S : unmanaged
     {
         var rule = _rule;
         var c = rule.Coefficients;

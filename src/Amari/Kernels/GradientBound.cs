@@ -23,10 +23,11 @@ internal readonly struct BoundKernel(double bound) : IKernel
 
     public static bool TakesStates => false;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Run<L, T>(Chunk<L, T> x)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public void Run<L, T, S>(Chunk<L, T, S> x)
         where L : struct, ILanes<L>
         where T : unmanaged
+        where S : unmanaged
     {
         L bound = _bound,
             beyond = 0;

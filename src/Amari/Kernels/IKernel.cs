@@ -5,10 +5,12 @@ namespace Amari.Kernels;
 /// <summary>One optimizer's arithmetic: constants, and a loop that is written once for every register width and element type.</summary>
 internal interface IKernel
 {
-    /// <summary>Updates parameters and states from <see cref="Chunk{L, T}.From"/> on, <c>L.Width</c> at a time. Must not throw.</summary>
-    void Run<L, T>(Chunk<L, T> x)
+    /// <summary>Updates parameters and states from <see cref="Chunk{L, T, S}.From"/> on, <c>L.Width</c> at a time. Must not
+    /// throw.</summary>
+    void Run<L, T, S>(Chunk<L, T, S> x)
         where L : struct, ILanes<L>
-        where T : unmanaged;
+        where T : unmanaged
+        where S : unmanaged;
 
     /// <summary>Whether it needs the states, which small formats have to widen.</summary>
     static virtual bool TakesStates => true;
@@ -17,11 +19,13 @@ internal interface IKernel
     static virtual bool WritesStates => true;
 }
 
-/// <summary>A piece of one tensor, seen through registers: parameter, gradient (as it is, not scaled), first to third state.</summary>
+/// <summary>A piece of one tensor, seen through registers: parameter and gradient (as it is, not scaled), which are <c>T</c>; first to
+/// third state, which are <c>S</c>.</summary>
 /// <remarks>The states that a kernel does not have must not be touched.</remarks>
-internal readonly unsafe struct Chunk<L, T>(SweepSegment* segment, long from, long to)
+internal readonly unsafe struct Chunk<L, T, S>(SweepSegment* segment, long from, long to)
     where L : struct, ILanes<L>
     where T : unmanaged
+    where S : unmanaged
 {
     /// <summary>The first element, and the one after the last; a multiple of <c>L.Width</c> apart.</summary>
     public readonly long From = from,
@@ -31,9 +35,9 @@ internal readonly unsafe struct Chunk<L, T>(SweepSegment* segment, long from, lo
 
     public readonly View<L, T> W = new(segment->W),
         G = new(segment->G);
-    public readonly View<L, float> M = new(segment->S),
-        V = new(segment->T),
-        U = new(segment->U);
+    public readonly StateView<L, S> M = new(segment->S, SmallState.Salt(segment->Step, 0)),
+        V = new(segment->T, SmallState.Salt(segment->Step, 1)),
+        U = new(segment->U, 0);
 
     /// <summary>What <see cref="Count"/> counted in the whole tensor, as a share of its entries, when a second kernel runs.</summary>
     public float Share => _segment->Share;
@@ -75,6 +79,29 @@ internal readonly unsafe struct View<L, T>(nint address)
                 L.Store(value, (float*)(_address + i));
             else
                 L.Store(value, (ushort*)(_address + i));
+        }
+    }
+}
+
+/// <summary>The same for a state: bfloat16 numbers are rounded stochastically when they are written.</summary>
+internal readonly unsafe struct StateView<L, S>(nint address, uint salt)
+    where L : struct, ILanes<L>
+    where S : unmanaged
+{
+    private readonly S* _address = (S*)address;
+    private readonly uint _salt = salt;
+
+    public L this[long i]
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => typeof(S) == typeof(float) ? L.Load((float*)(_address + i)) : L.Load((ushort*)(_address + i));
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        set
+        {
+            if (typeof(S) == typeof(float))
+                L.Store(value, (float*)(_address + i));
+            else
+                L.Store(value, (ushort*)(_address + i), (uint)i, _salt);
         }
     }
 }

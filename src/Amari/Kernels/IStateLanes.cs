@@ -4,15 +4,17 @@ namespace Amari.Kernels;
 internal unsafe interface IStateLanes<TSelf> : ILanes<TSelf>
     where TSelf : struct, IStateLanes<TSelf>
 {
-    /// <summary>32 bits for each lane, a hash of the place (that of the first lane is given) and the salt; the upper ones look
-    /// random.</summary>
-    static abstract TSelf Random(uint place, uint salt);
+    /// <summary>A Weyl sequence over the places, that of the first lane given, shifted by the salt.</summary>
+    static abstract TSelf Places(uint place, uint salt);
 
-    /// <summary>Random bits as numbers from 0 (inclusive) to 1 (exclusive).</summary>
-    static abstract TSelf Uniform(TSelf random);
+    /// <summary>The same, all lanes further on.</summary>
+    static abstract TSelf Next(TSelf places);
 
-    /// <summary>Rounds to bfloat16 stochastically, by the upper 16 random bits; NaN stays NaN.</summary>
-    static abstract void StoreStochastic(TSelf value, TSelf random, ushort* to);
+    /// <summary>32 bits for each of <see cref="Places"/>; the upper ones look random.</summary>
+    static abstract TSelf Hash(TSelf places);
+
+    /// <summary>Random bits as numbers from 1 (inclusive) to 2 (exclusive).</summary>
+    static abstract TSelf FromOneToTwo(TSelf random);
 
     /// <summary>Bytes, as far as <paramref name="mask"/> has them, as numbers.</summary>
     static abstract TSelf Levels(byte* from, uint mask);
@@ -38,6 +40,9 @@ internal unsafe interface IStateLanes<TSelf> : ILanes<TSelf>
 
     /// <summary>1 where a &lt; b, 0 elsewhere.</summary>
     static abstract TSelf OneWhereLess(TSelf a, TSelf b);
+
+    /// <summary>x + 1 where a &lt; b, x elsewhere.</summary>
+    static abstract TSelf PlusOneWhereLess(TSelf x, TSelf a, TSelf b);
 
     /// <summary>|b| where it is larger than <paramref name="a"/> ≥ 0 or NaN, a elsewhere.</summary>
     static abstract TSelf LargerMagnitude(TSelf a, TSelf b);

@@ -9,9 +9,10 @@ internal readonly unsafe struct KernelPass<TKernel, L>(TKernel kernel) : ISweepP
 
     public void Run(SweepSegment* segment, long from, long to, ref double sum)
     {
-        if (TKernel.TakesStates && segment->StateType != ScalarType.Float32 && segment->S != 0)
+        bool isSmall = TKernel.TakesStates && segment->S != 0;
+        if (isSmall && segment->StateType == ScalarType.Byte)
             Widened(segment, from, to);
-        else if (segment->IsBFloat16)
+        else if (isSmall && segment->StateType == ScalarType.BFloat16)
             Run<ushort>(segment, from, to);
         else
             Run<float>(segment, from, to);
@@ -36,10 +37,7 @@ internal readonly unsafe struct KernelPass<TKernel, L>(TKernel kernel) : ISweepP
             if (segment->T != 0)
                 SmallState.Decode(second, i, count, signed: false, v);
             (part.S, part.T, part.Agreed) = ((nint)(m - i), (nint)(v - i), 0);
-            if (segment->IsBFloat16)
-                Run<ushort>(&part, i, i + count);
-            else
-                Run<float>(&part, i, i + count);
+            Run<float>(&part, i, i + count);
             if (part.Agreed != 0)
                 Interlocked.Add(ref segment->Agreed, part.Agreed);
             if (!TKernel.WritesStates)
@@ -52,12 +50,22 @@ internal readonly unsafe struct KernelPass<TKernel, L>(TKernel kernel) : ISweepP
             segment->HasBeyond = true;
     }
 
-    private void Run<T>(SweepSegment* segment, long from, long to)
+    private void Run<S>(SweepSegment* segment, long from, long to)
+        where S : unmanaged
+    {
+        if (segment->IsBFloat16)
+            Run<ushort, S>(segment, from, to);
+        else
+            Run<float, S>(segment, from, to);
+    }
+
+    private void Run<T, S>(SweepSegment* segment, long from, long to)
         where T : unmanaged
+        where S : unmanaged
     {
         long whole = to - ((to - from) % L.Width);
-        _kernel.Run(new Chunk<L, T>(segment, from, whole));
+        _kernel.Run(new Chunk<L, T, S>(segment, from, whole));
         if (whole < to)
-            _kernel.Run(new Chunk<Lanes1, T>(segment, whole, to));
+            _kernel.Run(new Chunk<Lanes1, T, S>(segment, whole, to));
     }
 }

@@ -17,6 +17,10 @@ internal unsafe interface ILanes<TSelf>
     /// <summary>Rounds to bfloat16, to nearest, ties to even; NaN stays NaN.</summary>
     static abstract void Store(TSelf value, ushort* to);
 
+    /// <summary>Rounds to bfloat16 stochastically, by random bits that are a hash of the place (that of the first lane is given) and the
+    /// salt; NaN stays NaN.</summary>
+    static abstract void Store(TSelf value, ushort* to, uint place, uint salt);
+
     /// <summary>The same number in every lane.</summary>
     static abstract implicit operator TSelf(float value);
 

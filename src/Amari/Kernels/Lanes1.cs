@@ -3,6 +3,10 @@ namespace Amari.Kernels;
 /// <summary>One number: the end of a row.</summary>
 internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
 {
+    /// <summary>What <see cref="Hash"/> multiplies with.</summary>
+    public const uint Step = 0xC2B2AE3Du,
+        Factor = 0x85EBCA77u;
+
     private readonly float _value = value;
 
     public static int Width => 1;
@@ -17,6 +21,19 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
     {
         uint bits = BitConverter.SingleToUInt32Bits(value._value);
         *to = float.IsNaN(value._value) ? (ushort)0x7FC0 : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+    }
+
+    public static void Store(Lanes1 value, ushort* to, uint place, uint salt)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value._value);
+        *to = (ushort)((float.IsNaN(value._value) ? bits : bits + (Hash(place, salt) >> 16)) >> 16);
+    }
+
+    /// <summary>A Weyl sequence over the places, shifted by the salt, and one round of xor, shift and multiplication.</summary>
+    public static uint Hash(uint place, uint salt)
+    {
+        uint x = unchecked((place * Step) + salt);
+        return unchecked((x ^ (x >> 15)) * Factor);
     }
 
     public static implicit operator Lanes1(float value) => new(value);

@@ -25,6 +25,12 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
         *(ulong*)to = Vector128.Narrow(bits, bits).AsUInt64().ToScalar();
     }
 
+    public static void Store(Lanes128 value, ushort* to, uint place, uint salt)
+    {
+        for (int i = 0; i < Width; i++)
+            Lanes1.Store(value._value[i], to + i, place + (uint)i, salt);
+    }
+
     public static implicit operator Lanes128(float value) => new(Vector128.Create(value));
 
     public static Lanes128 operator +(Lanes128 a, Lanes128 b) => new(a._value + b._value);

@@ -6,26 +6,34 @@ namespace Amari.Kernels;
 
 internal readonly unsafe partial struct Lanes256 : IStateLanes<Lanes256>
 {
-    // A Weyl sequence over the places, shifted by the salt, and one round of xor, shift and multiplication.
+    private const uint Step = Lanes1.Step;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 Random(uint place, uint salt)
+    public static Lanes256 Places(uint place, uint salt) =>
+        new((Vector256<uint>.Indices * Step + Vector256.Create(place * Step + salt)).AsSingle());
+
+    public static Lanes256 Next(Lanes256 places) =>
+        new((places._value.AsUInt32() + Vector256.Create(unchecked(Step * (uint)Width))).AsSingle());
+
+    // One round of xor, shift and multiplication.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Hash(Lanes256 places)
     {
-        const uint Step = 0xC2B2AE3Du;
-        var x = Vector256<uint>.Indices * Step + Vector256.Create(place * Step + salt);
-        return new(((x ^ Vector256.ShiftRightLogical(x, 15)) * 0x85EBCA77u).AsSingle());
+        var x = places._value.AsUInt32();
+        return new(((x ^ Vector256.ShiftRightLogical(x, 15)) * Lanes1.Factor).AsSingle());
     }
 
-    // As the mantissa of a number from 1 to 2.
-    public static Lanes256 Uniform(Lanes256 random) =>
-        new((Vector256.ShiftRightLogical(random._value.AsUInt32(), 9) | Vector256.Create(0x3F800000u)).AsSingle() - Vector256<float>.One);
+    // As the mantissa.
+    public static Lanes256 FromOneToTwo(Lanes256 random) =>
+        new((Vector256.ShiftRightLogical(random._value.AsUInt32(), 9) | Vector256.Create(0x3F800000u)).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreStochastic(Lanes256 value, Lanes256 random, ushort* to)
+    public static void Store(Lanes256 value, ushort* to, uint place, uint salt)
     {
         // A NaN of the processor has its upper mantissa bit set, which nothing is added to here.
         var bits = value._value.AsUInt32();
-        bits += Vector256.ShiftRightLogical(random._value.AsUInt32(), 16) & Vector256.Equals(value._value, value._value).AsUInt32();
-        bits = Vector256.ShiftRightLogical(bits, 16);
+        var moved = bits + Vector256.ShiftRightLogical(Hash(Places(place, salt))._value.AsUInt32(), 16);
+        bits = Vector256.ShiftRightLogical(Vector256.ConditionalSelect(Vector256.IsNaN(value._value).AsUInt32(), bits, moved), 16);
         Vector128.Narrow(bits.GetLower(), bits.GetUpper()).Store(to);
     }
 
@@ -55,6 +63,9 @@ internal readonly unsafe partial struct Lanes256 : IStateLanes<Lanes256>
 
     public static Lanes256 OneWhereLess(Lanes256 a, Lanes256 b) =>
         new(Vector256.ConditionalSelect(Vector256.LessThan(a._value, b._value), Vector256<float>.One, default));
+
+    public static Lanes256 PlusOneWhereLess(Lanes256 x, Lanes256 a, Lanes256 b) =>
+        new(Vector256.ConditionalSelect(Vector256.LessThan(a._value, b._value), x._value + Vector256<float>.One, x._value));
 
     // As integers: NaN is beyond infinity.
     public static Lanes256 LargerMagnitude(Lanes256 a, Lanes256 b) =>

@@ -6,26 +6,35 @@ namespace Amari.Kernels;
 
 internal readonly unsafe partial struct Lanes512 : IStateLanes<Lanes512>
 {
-    // A Weyl sequence over the places, shifted by the salt, and one round of xor, shift and multiplication.
+    private const uint Step = Lanes1.Step;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 Random(uint place, uint salt)
+    public static Lanes512 Places(uint place, uint salt) =>
+        new((Vector512<uint>.Indices * Step + Vector512.Create(place * Step + salt)).AsSingle());
+
+    public static Lanes512 Next(Lanes512 places) =>
+        new((places._value.AsUInt32() + Vector512.Create(unchecked(Step * (uint)Width))).AsSingle());
+
+    // One round of xor, shift and multiplication.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Hash(Lanes512 places)
     {
-        const uint Step = 0xC2B2AE3Du;
-        var x = Vector512<uint>.Indices * Step + Vector512.Create(place * Step + salt);
-        return new(((x ^ Vector512.ShiftRightLogical(x, 15)) * 0x85EBCA77u).AsSingle());
+        var x = places._value.AsUInt32();
+        return new(((x ^ Vector512.ShiftRightLogical(x, 15)) * Lanes1.Factor).AsSingle());
     }
 
-    // As the mantissa of a number from 1 to 2.
-    public static Lanes512 Uniform(Lanes512 random) =>
-        new((Vector512.ShiftRightLogical(random._value.AsUInt32(), 9) | Vector512.Create(0x3F800000u)).AsSingle() - Vector512<float>.One);
+    // As the mantissa.
+    public static Lanes512 FromOneToTwo(Lanes512 random) =>
+        new((Vector512.ShiftRightLogical(random._value.AsUInt32(), 9) | Vector512.Create(0x3F800000u)).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreStochastic(Lanes512 value, Lanes512 random, ushort* to)
+    public static void Store(Lanes512 value, ushort* to, uint place, uint salt)
     {
         // A NaN of the processor has its upper mantissa bit set, which nothing is added to here.
         var bits = value._value.AsUInt32();
-        bits += Vector512.ShiftRightLogical(random._value.AsUInt32(), 16) & Vector512.Equals(value._value, value._value).AsUInt32();
-        Avx512F.ConvertToVector256UInt16(Vector512.ShiftRightLogical(bits, 16)).Store(to);
+        var moved = bits + Vector512.ShiftRightLogical(Hash(Places(place, salt))._value.AsUInt32(), 16);
+        bits = Vector512.ShiftRightLogical(Vector512.ConditionalSelect(Vector512.IsNaN(value._value).AsUInt32(), bits, moved), 16);
+        Avx512F.ConvertToVector256UInt16(bits).Store(to);
     }
 
     public static Lanes512 Levels(byte* from, uint mask) =>
@@ -53,6 +62,9 @@ internal readonly unsafe partial struct Lanes512 : IStateLanes<Lanes512>
 
     public static Lanes512 OneWhereLess(Lanes512 a, Lanes512 b) =>
         new(Vector512.ConditionalSelect(Vector512.LessThan(a._value, b._value), Vector512<float>.One, default));
+
+    public static Lanes512 PlusOneWhereLess(Lanes512 x, Lanes512 a, Lanes512 b) =>
+        new(Vector512.ConditionalSelect(Vector512.LessThan(a._value, b._value), x._value + Vector512<float>.One, x._value));
 
     // As integers: NaN is beyond infinity.
     public static Lanes512 LargerMagnitude(Lanes512 a, Lanes512 b) =>

@@ -9,7 +9,7 @@ namespace Amari.Kernels;
 /// largest magnitude of the block and n levels,
 /// <code>
 /// decode(q) = s (q / n)⁴          n = 127 and a sign for the first moment, n = 255 for the second
-/// encode(x) = q or q + 1,  q = ⌊n (|x| / s)^¼⌋, with the probabilities that make E decode = x
+/// encode(x) = q or q + 1,  q = ⌊z^¼⌋,  z = n⁴ |x| / s, with the probabilities that make E decode = x
 /// </code>The root is approximate and q is corrected, so that the bits are the same on every processor. The random numbers are a hash of
 /// the place and the step: a run is repeatable, and resumes bit for bit.</remarks>
 internal static unsafe class SmallState
@@ -135,17 +135,12 @@ internal static unsafe class SmallState
         int size = address.Type == ScalarType.BFloat16 ? sizeof(ushort) : sizeof(byte),
             whole = count & -Block;
         byte* target = (byte*)address.Values + size * from;
-        if (address.Type == ScalarType.Byte)
-            Measure<L>(numbers, (float*)address.Scales + from / Block, whole);
-        for (int i = 0; i < whole; i += Block)
-            EncodeBlock<L>(numbers + i, address, target + size * i, from + i, signed, salt);
+        EncodeBlocks<L>(numbers, address, target, from, whole, signed, salt);
         if (whole == count)
             return;
         byte* part = stackalloc byte[Block * sizeof(ushort)];
         new Span<float>(numbers + count, whole + Block - count).Clear();
-        if (address.Type == ScalarType.Byte)
-            Measure<L>(numbers + whole, (float*)address.Scales + (from + whole) / Block, Block);
-        EncodeBlock<L>(numbers + whole, address, part, from + whole, signed, salt);
+        EncodeBlocks<L>(numbers + whole, address, part, from + whole, Block, signed, salt);
         new Span<byte>(part, size * (count - whole)).CopyTo(new(target + size * whole, size * (count - whole)));
     }
 
@@ -202,56 +197,69 @@ internal static unsafe class SmallState
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void EncodeBlock<L>(float* numbers, in Address address, byte* target, long from, bool signed, uint salt)
+    private static void EncodeBlocks<L>(float* numbers, in Address address, byte* target, long from, int count, bool signed, uint salt)
         where L : struct, ILanes<L>, IStateLanes<L>
     {
         if (address.Type == ScalarType.BFloat16)
         {
-            for (int i = 0; i < Block; i += L.Width)
-                L.StoreStochastic(L.Load(numbers + i), L.Random((uint)(from + i), salt), (ushort*)target + i);
+            for (int i = 0; i < count; i += L.Width)
+                L.Store(L.Load(numbers + i), (ushort*)target + i, (uint)(from + i), salt);
             return;
         }
-        float scale = ((float*)address.Scales)[from / Block];
-        if (!float.IsFinite(scale))
+        // A block of smaller numbers than 1e-28 is kept as zeros. Rounded down, so that no share of the scale is above 1.
+        const float Down = 1 - 4f / (1 << 23);
+        float most = signed ? 127 : 255,
+            share = Down * (most * most * most * most);
+        float* scale = (float*)address.Scales + from / Block;
+        Measure<L>(numbers, scale, count);
+        L places = L.Places((uint)from, salt);
+        for (int block = 0; block < count; block += Block, scale++)
         {
-            new Span<byte>(target, Block).Fill(127); // the block is lost: it decodes to what the scale is
-            return;
+            if (!float.IsFinite(*scale))
+            {
+                new Span<byte>(target + block, Block).Fill(127); // the block is lost: it decodes to what the scale is
+                places = L.Places((uint)(from + block + Block), salt);
+                continue;
+            }
+            L inverse = *scale < 1e-28f ? 0 : share / *scale;
+            if (signed)
+                for (int i = block; i < block + Block; i += L.Width, places = L.Next(places))
+                {
+                    L x = L.Load(numbers + i);
+                    L.StoreCodes(Level(L.Abs(x) * inverse, L.Hash(places)), x, target + i);
+                }
+            else
+                for (int i = block; i < block + Block; i += L.Width, places = L.Next(places))
+                {
+                    L z = L.Load(numbers + i) * inverse,
+                        level = Level(z, L.Hash(places));
+                    L.StoreCodes(L.Larger(level, L.OneWhereLess(0, z)), target + i);
+                }
         }
-        // A block of smaller numbers than 1e-30 is kept as zeros. Rounded down, so that no share is above 1.
-        const float Down = 1 - 2f / (1 << 23);
-        L inverse = scale < 1e-30f ? 0 : Down / scale;
-        if (signed)
-            for (int i = 0; i < Block; i += L.Width)
-            {
-                L x = L.Load(numbers + i);
-                L.StoreCodes(Level(L.Abs(x) * inverse, 127, L.Random((uint)(from + i), salt)), x, target + i);
-            }
-        else
-            for (int i = 0; i < Block; i += L.Width)
-            {
-                L y = L.Load(numbers + i) * inverse,
-                    level = Level(y, 255, L.Random((uint)(from + i), salt));
-                L.StoreCodes(L.Larger(level, L.OneWhereLess(0, y)), target + i);
-            }
     }
 
-    /// <summary>q or q + 1, with n levels, for a share y of the scale.</summary>
+    /// <summary>q or q + 1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static L Level<L>(L y, float n, L random)
+    private static L Level<L>(L z, L random)
         where L : struct, ILanes<L>, IStateLanes<L>
     {
         // Rounded down, by more than the root's error and by less than one level: q or one less.
         const float Down = 1 - 1f / 1024;
-        L unit = 1 / n,
-            one = 1,
-            q = L.Floor(L.FourthRoot(y) * (n * Down)),
-            next = Square(q + one, unit);
-        q += one - L.OneWhereLess(y, next * next);
-        L below = Square(q, unit),
-            above = Square(q + one, unit),
-            low = below * below,
-            step = above * above - low;
-        return q + L.OneWhereLess(L.Uniform(random) * step, y - low);
+        L one = 1,
+            q = L.Floor(L.FourthRoot(z) * Down);
+        q = L.PlusOneWhereLess(q, 0, Beyond(q + one, z));
+        L step = L.Fma(L.Fma(L.Fma(4, q, 6), q, 4), q, one), // (q + 1)⁴ - q⁴
+            part = Beyond(q, z) + step;
+        return L.PlusOneWhereLess(q, L.FromOneToTwo(random) * step, part);
+    }
+
+    /// <summary>z - q⁴.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static L Beyond<L>(L q, L z)
+        where L : struct, ILanes<L>, IStateLanes<L>
+    {
+        L square = q * q;
+        return z - square * square;
     }
 
     /// <summary>(level / n)².</summary>

@@ -14,10 +14,11 @@ internal readonly struct StepKernel<TRule, TGuard>(TRule rule, double gradientSc
 
     public static bool TakesStates => TRule.Moments > 0;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Run<L, T>(Chunk<L, T> x)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public void Run<L, T, S>(Chunk<L, T, S> x)
         where L : struct, ILanes<L>
         where T : unmanaged
+        where S : unmanaged
     {
         var rule = _rule;
         var c = rule.Coefficients;
@@ -86,10 +87,11 @@ internal readonly struct UndoKernel<TRule>(TRule rule, double gradientScale) : I
     private readonly TRule _rule = rule;
     private readonly float _scale = (float)gradientScale;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Run<L, T>(Chunk<L, T> x)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    public void Run<L, T, S>(Chunk<L, T, S> x)
         where L : struct, ILanes<L>
         where T : unmanaged
+        where S : unmanaged
     {
         var rule = _rule;
         var c = rule.Coefficients;

@@ -35,6 +35,8 @@ internal readonly unsafe struct Streamed<L>(L value) : ILanes<Streamed<L>>
 
     public static void Store(Streamed<L> value, ushort* to) => L.Store(value._value, to);
 
+    public static void Store(Streamed<L> value, ushort* to, uint place, uint salt) => L.Store(value._value, to, place, salt);
+
     public static implicit operator Streamed<L>(float value) => new(value);
 
     public static Streamed<L> operator +(Streamed<L> a, Streamed<L> b) => new(a._value + b._value);

@@ -187,7 +187,7 @@ internal sealed unsafe class Sweep
     }
 
     /// <summary>Runs a kernel that counts entries; the next one sees their share in each tensor.</summary>
-    /// <param name="counting">Calls <see cref="Chunk{L, T}.Count"/>.</param>
+    /// <param name="counting">Calls <see cref="Chunk{L, T, S}.Count"/>.</param>
     /// <param name="minShare">Bound on the share from below.</param>
     public void Tally<TCounting>(TCounting counting, double minShare)
         where TCounting : unmanaged, IKernel
