@@ -37,7 +37,7 @@ internal sealed record KfacCase(
 
 /// <summary>What a training step of K-FAC costs beside one of AdamW: in one process, in turns, medians. A sample is as many steps as lie
 /// between two refreshes of the inverses, over batches that differ: factors of one batch alone have no more rank than it has examples, and
-/// cheaper inverses.</summary>
+/// cheaper inverses. K-FAC's time is the mean over the places in the interval of the medians over the samples.</summary>
 internal static class KfacCost
 {
     private const int Batches = 7; // prime to the intervals: factors are not always of the same one
@@ -105,38 +105,36 @@ internal static class KfacCost
             .Select(_ => randint(trainer.Data.Train.Count, [batch], dtype: ScalarType.Int64))
             .Select(rows => (trainer.Data.Train.Inputs.index_select(0, rows), trainer.Data.Train.Targets.index_select(0, rows)))
             .ToList();
-        List<(double AdamW, double Kfac)> samples = [];
-        List<double> plain = [],
-            measured = [],
-            refreshed = [];
+        List<double[]> ofAdamW = [],
+            ofKfac = [];
         for (int round = -1; round < rounds; round++)
         {
-            double[] ofAdamW = Sample(first, adamw),
-                ofKfac = Sample(second, kfac);
+            double[] one = Sample(first, adamw),
+                other = Sample(second, kfac);
             if (round < 0)
                 continue;
-            samples.Add((ofAdamW.Average(), ofKfac.Average()));
-            for (int i = 0; i < ofKfac.Length; i++)
-                (
-                    i % refresh.FactorInterval > 0 ? plain
-                    : i == 0 ? refreshed
-                    : measured
-                ).Add(ofKfac[i]); // a refresh comes with a measurement
+            ofAdamW.Add(one);
+            ofKfac.Add(other);
         }
-        double median = Measurements.Median(plain),
-            measurement = measured.Count == 0 ? 0 : Measurements.Median(measured) - median;
+        // what other processes take from some steps of a sample is in no median over the samples
+        double[] places = [.. Enumerable.Range(0, refresh.InverseInterval).Select(i => Measurements.Median(ofKfac.Select(s => s[i])))];
+        double plain = Measurements.Median(places.Where((_, i) => i % refresh.FactorInterval > 0)),
+            adamW = Measurements.Median(ofAdamW.SelectMany(s => s));
+        double[] measured = [.. places.Where((_, i) => i > 0 && i % refresh.FactorInterval == 0)]; // a refresh comes with a measurement
+        double measurement = measured.Length == 0 ? 0 : measured.Average() - plain;
+        var ratios = ofAdamW.Zip(ofKfac, (a, k) => k.Average() / a.Average());
         return new(
             workload.Name,
             batch,
             title,
-            Measurements.Median(samples.Select(s => s.AdamW)),
-            Measurements.Median(samples.Select(s => s.Kfac)),
-            Measurements.Median(samples.Select(s => s.Kfac / s.AdamW)),
-            samples.Min(s => s.Kfac / s.AdamW),
-            samples.Max(s => s.Kfac / s.AdamW),
-            median,
+            adamW,
+            places.Average(),
+            places.Average() / adamW,
+            ratios.Min(),
+            ratios.Max(),
+            plain,
             measurement,
-            Measurements.Median(refreshed) - median - measurement
+            places[0] - plain - measurement
         );
 
         double[] Sample(nn.Module<Tensor, Tensor> model, Optimizer optimizer)

@@ -221,7 +221,7 @@ public sealed class Objective
                 if (given.IsEmpty)
                     continue;
                 var batch = graphs?.Kept(given) ?? given;
-                using (Float32Products.OwnPass(given.Rows, Parameters.Parameters.Select(p => p.Parameter)))
+                using (Float32Products.OwnPass(given.Rows, Parameters.Parameters.Select(p => p.Parameter), _model))
                 using (NewDisposeScope())
                 {
                     var output = batch.Output; // the forward pass, in this scope

@@ -19,7 +19,7 @@ internal sealed partial class Capture
         using var gradients = new KeptGradients(_model.parameters());
         using var alone = SuspendOthers(); // another estimate of the model is not to take these gradients for its loss's
         _sampled.Add(pass);
-        using var library = Float32Products.OwnPass(Math.Max(pass.Examples, pass.Terms), _model.parameters());
+        using var library = Float32Products.OwnPass(Math.Max(pass.Examples, pass.Terms), _model.parameters(), _model);
         pass.NotFinite = !output.isfinite().all().ToBoolean();
         for (int i = 0; i < count && !pass.NotFinite; i++)
         {

@@ -21,6 +21,10 @@ internal sealed class FactorInverter
     /// <summary>Smaller factors go by Cholesky: there is less than a millisecond to win.</summary>
     public const long LeastMeasured = 128;
 
+    /// <summary>Smaller factors have no inverse of low rank: the full one takes a millisecond at most, and products with it little
+    /// more.</summary>
+    public const long LeastOfLowRank = 256;
+
     private readonly SortedDictionary<long, Cost> _costs = []; // by size, of the last round
     private InverseMethod _method;
     private double _tolerance;
@@ -43,7 +47,7 @@ internal sealed class FactorInverter
         }
     }
 
-    /// <summary>Of the last refresh, factors of size <see cref="LeastMeasured"/> and more: how many, how many of low rank, and Σ r / n of
+    /// <summary>Of the last refresh, factors of size <see cref="LeastOfLowRank"/> and more: how many, how many of low rank, and Σ r / n of
     /// those.</summary>
     private readonly record struct Ranks(double All, double Low, double Share);
 
@@ -117,7 +121,7 @@ internal sealed class FactorInverter
     public (Tensor Root, Tensor Scale)? OfLowRank(Tensor factor, Tensor shift, Tensor? near)
     {
         long n = factor.shape[^1];
-        if (_method != InverseMethod.Nystrom || _begins || factor.dim() != 2 || n < LeastMeasured)
+        if (_method != InverseMethod.Nystrom || _begins || factor.dim() != 2 || n < LeastOfLowRank)
             return null;
         bool tries = BitOperations.IsPow2(_refreshes) && BitOperations.Log2((ulong)_refreshes) % 2 == 0;
         var low = near is not null || tries ? NystromInverse.Of(factor, shift, near, _tolerance) : null;

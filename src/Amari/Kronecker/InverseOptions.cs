@@ -65,7 +65,7 @@ public abstract record InverseOptions
         internal override InverseMethod Method => InverseMethod.Auto;
     }
 
-    /// <summary>For factors of size 128 or more, a low-rank approximation (randomized Nyström approximation; Frangella, Tropp and Udell
+    /// <summary>For factors of size 256 or more, a low-rank approximation (randomized Nyström approximation; Frangella, Tropp and Udell
     /// 2023). It keeps as many of the largest eigenvalues as <see cref="RankTolerance"/> requires, and replaces the others by their mean:
     /// eigenvalues below the damping hardly differ from it. The cost of a refresh and of a step depends on the rank. Cholesky is used if
     /// more than a quarter of the eigenvalues would be needed, in layers with groups, and while <see cref="RefreshOptions.Warmup"/>

@@ -54,12 +54,14 @@ public static partial class Float32Products
     }
 
     /// <summary>The same for the passes through a model that are this library's own: those for curvature, and those that only look at
-    /// losses and outputs.</summary>
+    /// losses and outputs. Models of sequences stay with libtorch's default: oneDNN takes four times as long for the many small products
+    /// of scaled dot product attention.</summary>
     /// <param name="rows">That are multiplied by its weights: examples, or positions of all examples.</param>
     /// <param name="parameters">Of the model.</param>
-    internal static Use OwnPass(long rows, IEnumerable<Tensor> parameters)
+    /// <param name="model">Null for a plain function.</param>
+    internal static Use OwnPass(long rows, IEnumerable<Tensor> parameters, nn.Module? model)
     {
-        if (_always)
+        if (_always || !Chosen.Value)
             return default;
         long largest = 0;
         foreach (var w in parameters)
@@ -69,8 +71,20 @@ public static partial class Float32Products
                 && LibTorch.Device(w.Handle) == DeviceType.CPU
             )
                 largest = Math.Max(largest, LibTorch.Count(w.Handle));
-        return rows * largest >= LeastOfModel ? Own() : default;
+        return rows * largest >= LeastOfModel && !(model?.modules().Any(IsOfSequences) ?? false) ? Own() : default;
     }
+
+    /// <summary>Whether models with such a layer have attention as a rule.</summary>
+    private static bool IsOfSequences(nn.Module layer) =>
+        layer
+            is Embedding
+                or LayerNorm
+                or MultiheadAttention
+                or TransformerEncoderLayer
+                or TransformerDecoderLayer
+                or TransformerEncoder
+                or TransformerDecoder
+                or Transformer;
 
     /// <summary>A product of this library under way.</summary>
     internal readonly struct Use(bool isOneDnn) : IDisposable

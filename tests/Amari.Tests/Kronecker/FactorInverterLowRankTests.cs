@@ -10,8 +10,8 @@ namespace Amari.Tests.Kronecker;
 /// <summary>Inverses of low rank, and intervals that grow.</summary>
 public sealed class FactorInverterLowRankTests() : KfacTest(61)
 {
-    private const long In = 200,
-        Out = 150;
+    private const long In = 320,
+        Out = 280;
 
     private static readonly Kfac.Options Low = Plain with
     {

@@ -76,7 +76,7 @@ public sealed class FactorInverterTests : IDisposable
     [Fact]
     public void Low_rank_is_tried_ever_more_rarely_where_useless()
     {
-        var low = diag(pow(0.8, arange(Size, dtype: ScalarType.Float64)));
+        var low = diag(pow(0.8, arange(FactorInverter.LeastOfLowRank, dtype: ScalarType.Float64)));
         var shift = tensor([0.1], dtype: ScalarType.Float64);
         var near = NystromInverse.Of(low, shift, null, 0.2)!.Value.Root;
         var inverter = new FactorInverter();

@@ -34,4 +34,22 @@ public sealed class Float32ProductsTests
             Float32Products.UseDefault();
         }
     }
+
+    /// <summary>Own passes take it for large products, but not through attention, where it would be slow.</summary>
+    [Fact]
+    public void Passes_through_large_models_without_attention_take_the_faster_library()
+    {
+        using var scope = NewDisposeScope();
+        nn.Module layers = nn.Sequential(("fc1", nn.Linear(300, 400)), ("fc2", nn.Linear(400, 10))),
+            sequences = nn.Sequential(("norm", nn.LayerNorm(300)), ("fc", nn.Linear(300, 400)));
+        Assert.Equal(Float32Products.OwnUseOneDnn, IsOneDnn(512, layers));
+        Assert.False(IsOneDnn(16, layers));
+        Assert.False(IsOneDnn(512, sequences));
+
+        static bool IsOneDnn(long rows, nn.Module model)
+        {
+            using var use = Float32Products.OwnPass(rows, model.parameters(), model);
+            return !use.Equals(default(Float32Products.Use));
+        }
+    }
 }
