@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Kronecker;
 using Amari.Tests.KfacOptimizer;
 using Amari.Verification;
 
@@ -28,6 +29,27 @@ public sealed class CurvatureBlockTests() : KfacTest(6)
             using var inverse = factored.Inverse(0.05, corrected ? DampingMethod.Ekfac : DampingMethod.Eigenbasis);
             Assert.InRange(Dense.RelativeError(inverse.ToDense(), linalg.inv(dense + 0.05 * eye(dense.shape[0]))), 0, 1e-9);
         }
+    }
+
+    /// <summary>Four rows for each dimension of the larger factor, times the share of the next measurement in the running average; at
+    /// least 16 examples.</summary>
+    [Fact]
+    public void Later_measurements_take_fewer_examples()
+    {
+        var block = new LinearBlock("a", nn.Linear(60, 30), hasBias: true);
+        Tensor x = randn(32, 60),
+            g = randn(32, 30),
+            sequences = randn(32, 8, 30);
+        foreach (long needed in (long[])[240, 120, 80, 60, 48, 40, 35, 30, 27, 24, 24, 24])
+        {
+            Assert.Equal(needed, block.ExamplesFor(g, WeightSharing.Expand, 0.9));
+            Assert.Equal(needed, block.ExamplesFor(sequences, WeightSharing.Reduce, 0.9));
+            Assert.Equal(Math.Max(16, (needed + 7) / 8), block.ExamplesFor(sequences, WeightSharing.Expand, 0.9));
+            block.Accumulate(block.Measure(x, g, new(First: true, PerExample: true, WeightSharing.Expand, Corrected: false)));
+            Assert.True(block.UpdateRunningAverage(1, 0.9));
+        }
+        Assert.Equal(240, block.ExamplesFor(g, WeightSharing.Expand, 0));
+        block.Dispose();
     }
 
     [Fact]

@@ -54,6 +54,23 @@ public class QuadratureTests
         );
     }
 
+    /// <summary>The smallest eigenvalue that `amari spectrum` gives: with few steps one is within its residual, with more it is the
+    /// smallest.</summary>
+    [Theory, InlineData(6), InlineData(40), InlineData(150)]
+    public void The_smallest_eigenvalue_is_within_its_residual(int steps)
+    {
+        double[] values = [.. Values.Select((x, i) => i % 7 == 0 ? -x / 3 : x)];
+        var (value, residual) = LanczosQuadrature.Run(Matrices.Operator(values), new() { Probes = 3, Steps = steps }).Smallest;
+        const double Rounding = 1e-13; // of the matrix
+        Assert.InRange(values.Min(x => Math.Abs(x - value)), 0, residual + Rounding);
+        Assert.InRange(value, values.Min() - residual - Rounding, values.Max());
+        if (steps >= 40)
+        {
+            Assert.Equal(values.Min(), value, 1e-9);
+            Assert.InRange(residual, 0, 1e-9);
+        }
+    }
+
     [Fact]
     public void Every_probe_is_exact_for_moments_below_twice_its_steps()
     {
