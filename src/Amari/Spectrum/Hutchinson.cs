@@ -59,7 +59,7 @@ public static class Hutchinson
         for (int i = 0; i < probes; i++)
         {
             using var inner = NewDisposeScope();
-            var z = Probes.Signs(op, 1, generator).squeeze(0);
+            var z = Probes.TorchSigns(op, 1, generator).squeeze(0);
             sum.addcmul_(z, op.Apply(z), 1);
         }
         return sum.div_(probes).MoveToOuterDisposeScope();

@@ -16,6 +16,11 @@ internal static class Probes
     /// <summary>Independent random signs, [k, d]. A row does not depend on the number of rows after it.</summary>
     public static Tensor Signs(LinearOperator op, long count, Generator generator) => Rows(op, count, generator, RandomSigns.Fill);
 
+    /// <summary>The same from torch's generator alone, slower: what saved runs of methods with a diagonal in each step continue
+    /// with.</summary>
+    public static Tensor TorchSigns(LinearOperator op, long count, Generator generator) =>
+        randint(0, 2, [count, op.Dimension], dtype: op.Type, generator: generator).mul_(2).sub_(1).to(op.Device);
+
     /// <summary>Uniform on the sphere of radius √d, [k, d]. A row does not depend on the number of rows after it.</summary>
     public static Tensor Sphere(LinearOperator op, long count, Generator generator) =>
         Rows(
