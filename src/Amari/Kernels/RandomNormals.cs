@@ -1,7 +1,5 @@
-using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Amari.Native;
 
 namespace Amari.Kernels;
 
@@ -15,21 +13,7 @@ internal static unsafe class RandomNormals
     /// <summary>Fills a tensor.</summary>
     /// <param name="t">Float32, dense, on the CPU.</param>
     /// <param name="seed">Any number.</param>
-    public static void Fill(Tensor t, ulong seed)
-    {
-        long d = t.numel();
-        var segment = new SweepSegment
-        {
-            W = LibTorch.DataPointer(t.Handle),
-            Length = d,
-            End = d,
-        };
-        double[] sums = ArrayPool<double>.Shared.Rent(SweepPass.Chunks(d));
-        fixed (double* partial = sums)
-            SweepPass.Run(new Pass(seed), &segment, d, partial);
-        ArrayPool<double>.Shared.Return(sums);
-        GC.KeepAlive(t);
-    }
+    public static void Fill(Tensor t, ulong seed) => SweepPass.Fill(new Pass(seed), t);
 
     private readonly struct Pass(ulong seed) : ISweepPass
     {

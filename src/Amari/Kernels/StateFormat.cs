@@ -11,6 +11,7 @@ public enum StateFormat
     BFloat16,
 
     /// <summary>8 bits in blocks of 64 with a common scale, 1.06 bytes: after Dettmers et al. 2022 (arXiv:2110.02861), with a quartic code
-    /// in place of their tree-shaped one, and stochastic rounding. A second moment above 0 is never kept as 0.</summary>
+    /// in place of their tree-shaped one, and stochastic rounding. A second moment above 0 is never kept as 0, but in a block
+    /// whose largest number is below 1e-28: that is kept as zeros.</summary>
     BlockwiseInt8,
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Amari.Native;
 
 namespace Amari.Kernels;
@@ -78,6 +79,26 @@ internal static unsafe class SweepPass
             Threads = threads,
         };
         OpenMp.Run(threads, &Work<TPass>, (nint)(&job));
+    }
+
+    /// <summary>Does a pass that writes a tensor and sums nothing.</summary>
+    /// <param name="pass">Its chunks may be done in any order.</param>
+    /// <param name="t">Float32, dense, on the CPU.</param>
+    public static void Fill<TPass>(TPass pass, Tensor t)
+        where TPass : unmanaged, ISweepPass
+    {
+        long d = t.numel();
+        var segment = new SweepSegment
+        {
+            W = LibTorch.DataPointer(t.Handle),
+            Length = d,
+            End = d,
+        };
+        double[] sums = ArrayPool<double>.Shared.Rent(Chunks(d));
+        fixed (double* partial = sums)
+            Run(pass, &segment, d, partial);
+        ArrayPool<double>.Shared.Return(sums);
+        GC.KeepAlive(t);
     }
 
     /// <summary>Reads the addresses of a segment's tensors: by the threads, for many small tensors lie in memory that no cache

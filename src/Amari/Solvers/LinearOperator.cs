@@ -38,7 +38,24 @@ public abstract class LinearOperator
     private Tensor Columns(Tensor v)
     {
         using var off = no_grad();
-        return Product(v);
+        var result = Product(v);
+        if (!result.shape.AsSpan().SequenceEqual(v.shape) || result.dtype != Type)
+            throw new InvalidOperationException(
+                $"The product with {Type} [{string.Join(", ", v.shape)}] is {result.dtype} [{string.Join(", ", result.shape)}]; "
+                    + "it must be of the same dtype and shape."
+            );
+        return IsFresh(result, v) ? result : result.clone();
+    }
+
+    /// <summary>Whether a result can be changed without another number of it, or the vector, changing too: the function v → v of a user
+    /// gives no such one, nor does one that expands.</summary>
+    private static bool IsFresh(Tensor result, Tensor v)
+    {
+        nint one = LibTorch.DataPointer(result.Handle),
+            other = LibTorch.DataPointer(v.Handle);
+        nint bytes = (nint)(v.numel() * v.ElementSize);
+        bool isApart = one + bytes <= other || other + bytes <= one;
+        return isApart && (result.is_contiguous() || result.stride().AsSpan().SequenceEqual([1, result.shape[0]]));
     }
 
     /// <summary>C v for vectors that are rows: [k, d]; the result is dense. Entries of one vector lie together, and its coefficient is the
@@ -90,7 +107,7 @@ public abstract class LinearOperator
     /// <summary>A dense symmetric matrix [d, d] as an operator. Not owned.</summary>
     public static LinearOperator FromDense(Tensor matrix) => new Dense(matrix);
 
-    /// <summary>A map given by a function from V : [d, k] to a fresh C V.</summary>
+    /// <summary>A map given by a function from V : [d, k] to C V, of the same shape and dtype. It must not change V.</summary>
     public static LinearOperator FromFunction(long dimension, ScalarType type, Func<Tensor, Tensor> product) =>
         new Function(dimension, type, product);
 

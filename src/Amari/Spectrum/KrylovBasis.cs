@@ -168,7 +168,7 @@ internal sealed class KrylovBasis(Tensor rows)
     private void Add(int j, Tensor w, double length)
     {
         using (var row = rows[j])
-            row.copy_(w).div_(length);
+            row.copy_(w.div_(length)); // so the row's new pages are written once
         (_lost, _lostBefore) = (_lostBefore, _lost);
         for (int i = 0; i < j; i++)
             _lost[i] = _along[i] / length;

@@ -41,8 +41,8 @@ internal sealed class TwoHosts : IDisposable
     /// <summary>Arguments of <c>ip</c> that start one rank on each host.</summary>
     public string[] Launch(string launcher, string[] program)
     {
-        // The launcher's own connection notices a lost peer in seconds, not in hours: by keepalive where it is silent, by few retries where
-        // it has just sent something.
+        // Connections notice a lost peer in seconds, not in hours: the launcher's by keepalive where it is silent, all by few retries where
+        // they have just sent something. Four retries take 6 s: ranks that wait 3 s speak first.
         string[] options =
         [
             "--allow-run-as-root",
@@ -61,7 +61,7 @@ internal sealed class TwoHosts : IDisposable
             Network,
             "--mca",
             "oob_tcp_keepalive_time",
-            "3",
+            "6",
             "--mca",
             "oob_tcp_keepalive_intvl",
             "1",
@@ -78,7 +78,7 @@ internal sealed class TwoHosts : IDisposable
             "--uts",
             "bash",
             "-c",
-            "hostname amari-a; echo 3 > /proc/sys/net/ipv4/tcp_retries2; exec \"$@\"",
+            "hostname amari-a; echo 4 > /proc/sys/net/ipv4/tcp_retries2; exec \"$@\"",
             "bash",
             launcher,
             .. options,

@@ -161,6 +161,15 @@ public sealed unsafe class SmallStateTests
             Assert.All(Kept(format, false, tiny, salt), x => Assert.True(x > 0));
     }
 
+    [Theory, InlineData(true), InlineData(false)]
+    public void A_block_of_eight_bits_is_kept_from_1e_28_on(bool isSigned)
+    {
+        var (above, below) = (Enumerable.Repeat(1.1e-28f, 64).ToArray(), Enumerable.Repeat(0.9e-28f, 64).ToArray());
+        Assert.All(Kept(StateFormat.BlockwiseInt8, isSigned, above, 1), x => Assert.Equal(1.1e-28f, x, 1e-33f));
+        Assert.All(Kept(StateFormat.BlockwiseInt8, isSigned, below, 1), x => Assert.Equal(0f, x));
+        Assert.All(Kept(StateFormat.BFloat16, isSigned, below, 1), x => Assert.True(x > 0));
+    }
+
     [Theory, InlineData(StateFormat.BFloat16), InlineData(StateFormat.BlockwiseInt8)]
     public void What_is_not_finite_stays_so(StateFormat format)
     {

@@ -1,0 +1,73 @@
+using Amari.Native;
+using Amari.Solvers;
+using Amari.Spectrum;
+
+namespace Amari.Tests.Solvers;
+
+/// <summary>Functions whose results share memory, with the vector or within themselves, and sums of them.</summary>
+public sealed class LinearOperatorTests
+{
+    private const int D = 6;
+
+    private static Tensor Vectors(int columns)
+    {
+        manual_seed(2);
+        return randn(D, columns, dtype: ScalarType.Float64);
+    }
+
+    [Theory, InlineData(1), InlineData(3)]
+    public void The_identity_as_a_function_that_returns_its_vector(int columns)
+    {
+        using var scope = NewDisposeScope();
+        Tensor v = Vectors(columns),
+            before = v.clone();
+        var identity = LinearOperator.FromFunction(D, ScalarType.Float64, v => v);
+        Assert.True((2 * identity + (0.5 * identity).Damped(2)).Apply(v).allclose(4.5 * before, 1e-14, 1e-14));
+        identity.Apply(v).zero_();
+        Assert.Equal(before.Elements<double>(), v.Elements<double>());
+    }
+
+    [Fact]
+    public void Solvers_and_spectra_of_the_identity()
+    {
+        using var scope = NewDisposeScope();
+        var identity = LinearOperator.FromFunction(D, ScalarType.Float64, v => v);
+        using var pairs = Lanczos.Run(identity, new() { Count = 2 });
+        Assert.All(pairs.Values, value => Assert.Equal(1, value, 14));
+        var b = Vectors(1).squeeze(1);
+        var x = ConjugateGradient.Solve(identity.Damped(3), b).Solution;
+        Assert.True(x.allclose(b / 4, 1e-14, 1e-14));
+    }
+
+    [Theory, InlineData(1), InlineData(3)]
+    public void A_function_whose_result_expands(int columns)
+    {
+        using var scope = NewDisposeScope();
+        var v = Vectors(columns);
+        var mean = LinearOperator.FromFunction(D, ScalarType.Float64, v => v.mean([0], keepdim: true).expand(D, -1));
+        var expected = full([D, D], 1.0 / D, dtype: ScalarType.Float64).mm(v) + 2 * v;
+        Assert.True(mean.Damped(2).Apply(v).allclose(expected, 1e-14, 1e-14));
+    }
+
+    [Fact]
+    public void A_function_that_keeps_a_view_of_its_vector_leaves_it_alone()
+    {
+        using var scope = NewDisposeScope();
+        Tensor v = Vectors(2),
+            before = v.clone();
+        var flipped = LinearOperator.FromFunction(D, ScalarType.Float64, v => v.narrow(0, 0, D));
+        flipped.Damped(1).Apply(v);
+        Assert.Equal(before.Elements<double>(), v.Elements<double>());
+    }
+
+    [Fact]
+    public void Another_shape_or_dtype_is_named()
+    {
+        using var scope = NewDisposeScope();
+        var shorter = LinearOperator.FromFunction(D, ScalarType.Float64, v => v.narrow(0, 0, 2));
+        var e = Assert.Throws<InvalidOperationException>(() => shorter.Apply(Vectors(3)));
+        Assert.Contains("[6, 3] is Float64 [2, 3]", e.Message, StringComparison.Ordinal);
+        var single = LinearOperator.FromFunction(D, ScalarType.Float64, v => v.to_type(ScalarType.Float32));
+        Assert.Throws<InvalidOperationException>(() => single.Apply(Vectors(3)));
+    }
+}
