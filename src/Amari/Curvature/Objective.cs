@@ -27,6 +27,8 @@ public sealed class Objective
     private Tensor? _backwardGradient; // [d], left by the last call's backward; owned by that walk
     private bool? _depends; // whether the loss or output depends on a parameter, in this walk; null if no derivative was taken
 
+    static Objective() => IdleThreads.Watch();
+
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output.</param>
     /// <param name="batches">Enumerated again for each product; must give the same batches each time. Not owned. Tensors that the

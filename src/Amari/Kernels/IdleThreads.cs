@@ -23,11 +23,15 @@ internal static unsafe class IdleThreads
     /// <summary>Whether threads sleep now.</summary>
     public static bool Sleep { get; private set; }
 
-    /// <summary>Begins to watch, once.</summary>
+    /// <summary>Whether <see cref="Watch"/> was called.</summary>
+    public static bool IsWatched => _started == 1;
+
+    /// <summary>Begins to watch, once: what computes calls it in its type's constructor.</summary>
     public static void Watch()
     {
         if (
-            Interlocked.Exchange(ref _started, 1) == 1
+            TorchLibrary.Status.State == TorchLibraryState.Failed
+            || Interlocked.Exchange(ref _started, 1) == 1
             || Environment.ProcessorCount == 1
             || !OpenMp.IsGnu
             || CpuTime.Sum() is null

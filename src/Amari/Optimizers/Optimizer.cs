@@ -15,8 +15,7 @@ public abstract class Optimizer : optim.Optimizer
     static Optimizer()
     {
         ScalarRelease.Install();
-        if (TorchLibrary.Status.State != TorchLibraryState.Failed)
-            Kernels.IdleThreads.Watch();
+        IdleThreads.Watch();
     }
 
     private protected Optimizer()

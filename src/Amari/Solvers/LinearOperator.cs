@@ -1,3 +1,4 @@
+using Amari.Kernels;
 using Amari.Native;
 
 namespace Amari.Solvers;
@@ -9,7 +10,11 @@ public abstract class LinearOperator
 {
     private const int DenseColumns = 128; // columns of a dense matrix computed at a time
 
-    static LinearOperator() => ScalarRelease.Install();
+    static LinearOperator()
+    {
+        ScalarRelease.Install();
+        IdleThreads.Watch();
+    }
 
     /// <summary>d.</summary>
     public abstract long Dimension { get; }
