@@ -41,9 +41,6 @@ internal readonly record struct InnerProducts(double AA, double AB, double BB, d
         GC.KeepAlive(c);
         return new(total[0], total[1], total[2], total[3], total[4], total[5]);
 
-        static bool IsUsable(Tensor t) =>
-            LibTorch.Type(t.Handle) == ScalarType.Float32 && LibTorch.Device(t.Handle) == DeviceType.CPU && LibTorch.IsContiguous(t.Handle);
-
         static double Plain(Tensor x, Tensor y)
         {
             using var scope = NewDisposeScope();
@@ -51,11 +48,14 @@ internal readonly record struct InnerProducts(double AA, double AB, double BB, d
         }
     }
 
-    /// <summary>a'b, in float64.</summary>
+    private static bool IsUsable(Tensor t) =>
+        LibTorch.Type(t.Handle) == ScalarType.Float32 && LibTorch.Device(t.Handle) == DeviceType.CPU && LibTorch.IsContiguous(t.Handle);
+
+    /// <summary>a'b, in float64: squares of all float32 numbers are representable.</summary>
     public static double Dot(Tensor a, Tensor b)
     {
         using var scope = NewDisposeScope();
-        return a.dtype == ScalarType.Float32
+        return IsUsable(a) && IsUsable(b)
             ? Of(a, b).AB
             : a.to_type(ScalarType.Float64).flatten().dot(b.to_type(ScalarType.Float64).flatten()).ToDouble();
     }

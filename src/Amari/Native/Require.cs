@@ -15,6 +15,9 @@ internal static class Require
     public static double NonNegative(double value, [CallerMemberName] string name = "") =>
         value >= 0 && double.IsFinite(value) ? value : throw Error(name, value, "a finite number >= 0");
 
+    public static double Finite(double value, [CallerArgumentExpression(nameof(value))] string name = "") =>
+        double.IsFinite(value) ? value : throw Error(name, value, "a finite number");
+
     public static double Positive(double value, [CallerMemberName] string name = "") =>
         value > 0 && double.IsFinite(value) ? value : throw Error(name, value, "a finite number > 0");
 

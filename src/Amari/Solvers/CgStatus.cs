@@ -9,7 +9,8 @@ public enum CgStatus
     /// <summary>The residual is below the tolerance.</summary>
     Converged,
 
-    /// <summary>The quadratic model stopped improving (<see cref="CgOptions.ProgressTolerance"/>).</summary>
+    /// <summary>The quadratic model stopped improving (<see cref="CgOptions.ProgressTolerance"/>), or residuals are within rounding, but
+    /// not within the tolerance.</summary>
     Stalled,
 
     /// <summary>The iteration limit was reached: raise it, increase the damping, or use a preconditioner.</summary>

@@ -1,3 +1,4 @@
+using Amari.Kernels;
 using Amari.Native;
 using Amari.Serialization;
 
@@ -9,19 +10,20 @@ namespace Amari.Solvers;
 /// r = b - C x,  z = M⁻¹ r,  p = z
 /// α = r'z / p'Cp,   x ← x + α p,   r ← r - α Cp,   z = M⁻¹ r,   β = r'z / (r'z)_old,   p ← z + β p
 /// φ(x) = ½ x'Cx - b'x = -½ x'(b + r)
-/// </code></remarks>
+/// </code>A column whose residual is within the tolerance, or within rounding, has p = 0 from then on.</remarks>
 public static class ConjugateGradient
 {
     private const int MinWindow = 10; // iterations over which progress is measured
-    private const long Piece = 1 << 16;
+    private const double Rounding = 16; // of a residual, in units of the dtype's
 
     /// <summary>Solves C x = b.</summary>
     /// <param name="c">C, positive definite.</param>
-    /// <param name="b">[d] or [d, k].</param>
+    /// <param name="b">[d] or [d, k], k ≥ 1.</param>
     /// <param name="options">Stopping criteria; defaults if null.</param>
     /// <param name="preconditioner">v → M⁻¹ v, positive definite; none if null.</param>
     /// <param name="start">x₀, shaped as b; zero if null. Not changed.</param>
     /// <param name="visit">Called with (i, x) after each iteration. x is reused: clone it to keep it.</param>
+    /// <exception cref="ArgumentException">Shapes, dtypes or dimensions do not fit.</exception>
     public static CgResult Solve(
         LinearOperator c,
         Tensor b,
@@ -33,8 +35,16 @@ public static class ConjugateGradient
     {
         // Longer than 60 lines: the loop shares its vectors, and reads as the recurrence above.
         ArgumentNullException.ThrowIfNull(c);
-        ArgumentNullException.ThrowIfNull(b);
+        c.Check(b, nameof(b));
+        if (start is not null)
+            c.Check(start, nameof(start), columns: b.dim() == 1 ? 0 : b.shape[1]);
+        if (preconditioner is not null && (preconditioner.Dimension != c.Dimension || preconditioner.Type != c.Type))
+            throw new ArgumentException(
+                $"The preconditioner is for {preconditioner.Type} [{preconditioner.Dimension}]; it must be for {c.Type} [{c.Dimension}].",
+                nameof(preconditioner)
+            );
         options ??= new();
+        double rounding = Rounding * finfo(c.Type).eps;
         using var run = c.BeginRun();
         using var off = no_grad();
         using var scope = NewDisposeScope();
@@ -43,20 +53,21 @@ public static class ConjugateGradient
         var r = start is null ? right.clone() : right - c.ApplyToRows(x);
         var z = Precondition(r);
         var p = z.clone();
-        double[] norms = Dots(right, right),
-            rz = Dots(r, z);
-        double residual = Residual();
-        var status = residual <= options.Tolerance ? CgStatus.Converged : CgStatus.IterationLimit;
+        double[] norms = InnerProducts.OfRows(right, right),
+            rz = InnerProducts.OfRows(r, z),
+            residuals = Residuals();
+        End();
+        var status = Status();
         var models = new List<double>(); // φ after each iteration, summed over columns
         int iterations = 0;
         while (status == CgStatus.IterationLimit && iterations < options.MaxIterations)
         {
             using var inner = NewDisposeScope();
             var cp = c.ApplyToRows(p);
-            double[] curvature = Dots(p, cp);
+            double[] curvature = InnerProducts.OfRows(p, cp);
             if (!Array.TrueForAll(curvature, double.IsFinite))
                 status = CgStatus.NotFinite;
-            // A column that is solved exactly has p = 0 and does not change.
+            // A column that is solved has p = 0 and does not change.
             else if (curvature.Zip(rz).Any(t => t.First <= 0 && t.Second > 0))
                 status = CgStatus.NegativeCurvature;
             if (status != CgStatus.IterationLimit)
@@ -69,19 +80,19 @@ public static class ConjugateGradient
                 z.Dispose();
                 z = Precondition(r).MoveToOuterDisposeScope();
             }
-            double[] next = Dots(r, z);
+            double[] next = InnerProducts.OfRows(r, z);
             p.mul_(Column(next.Zip(rz, (up, down) => down > 0 ? up / down : 0))).add_(z);
             rz = next;
             iterations++;
             visit?.Invoke(iterations, b.dim() == 1 ? x.squeeze(0) : x.T);
-            residual = Residual();
-            if (!double.IsFinite(residual))
-                status = CgStatus.NotFinite;
-            else if (residual <= options.Tolerance)
-                status = CgStatus.Converged;
-            else if (options.ProgressTolerance is { } epsilon)
+            residuals = Residuals();
+            End();
+            status = Status();
+            if (status != CgStatus.IterationLimit)
+                break;
+            if (options.ProgressTolerance is { } epsilon)
             {
-                models.Add(-0.5 * Dots(x, right + r).Sum());
+                models.Add(-0.5 * InnerProducts.OfRows(x, right + r).Sum());
                 int window = Math.Max(MinWindow, iterations / 10);
                 if (iterations > window && models[^1] < 0 && (models[^1] - models[^(window + 1)]) / models[^1] < window * epsilon)
                     status = CgStatus.Stalled;
@@ -91,30 +102,33 @@ public static class ConjugateGradient
             (b.dim() == 1 ? x.squeeze(0).clone() : x.T.contiguous().clone()).MoveToOuterDisposeScope(),
             status,
             iterations,
-            residual
+            residuals.Max()
         );
 
         Tensor Precondition(Tensor v) => preconditioner is null ? v : preconditioner.ApplyToRows(v);
 
         Tensor Column(IEnumerable<double> values) => tensor(values.ToArray(), dtype: c.Type, device: c.Device).unsqueeze(1);
 
-        double Residual() => Dots(r, r).Zip(norms, (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr)).Max();
+        double[] Residuals() => [.. InnerProducts.OfRows(r, r).Zip(norms, (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr))];
+
+        CgStatus Status() =>
+            !Array.TrueForAll(residuals, double.IsFinite) ? CgStatus.NotFinite
+            : Array.TrueForAll(residuals, e => e <= options.Tolerance) ? CgStatus.Converged
+            : Array.TrueForAll(rz, e => e == 0) ? CgStatus.Stalled
+            : CgStatus.IterationLimit;
+
+        void End()
+        {
+            for (int i = 0; i < rz.Length; i++)
+                if (residuals[i] <= Math.Max(options.Tolerance, rounding))
+                {
+                    using var row = p[i];
+                    row.zero_();
+                    rz[i] = 0;
+                }
+        }
     }
 
     /// <summary>Vectors as rows.</summary>
     private static Tensor Rows(Tensor columns) => columns.dim() == 1 ? columns.unsqueeze(0) : columns.T.contiguous();
-
-    /// <summary>The inner products of corresponding rows, in pieces whose products stay in a cache.</summary>
-    private static double[] Dots(Tensor u, Tensor v)
-    {
-        using var scope = NewDisposeScope();
-        var sum = zeros(u.shape[0], dtype: ScalarType.Float64, device: u.device);
-        for (long start = 0; start < u.shape[1]; start += Piece)
-        {
-            using var inner = NewDisposeScope();
-            long length = Math.Min(Piece, u.shape[1] - start);
-            sum.add_(u.narrow(1, start, length).mul(v.narrow(1, start, length)).sum(dim: 1));
-        }
-        return sum.Elements<double>();
-    }
 }

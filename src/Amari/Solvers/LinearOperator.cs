@@ -30,14 +30,32 @@ public abstract class LinearOperator
     /// <exception cref="ArgumentException">The shape or dtype is different.</exception>
     public Tensor Apply(Tensor v)
     {
-        ArgumentNullException.ThrowIfNull(v);
-        if (v.dim() is not (1 or 2) || v.shape[0] != Dimension || v.dtype != Type)
-            throw new ArgumentException(
-                $"v is {v.dtype} [{string.Join(", ", v.shape)}]; it must be {Type} [{Dimension}] or [{Dimension}, k].",
-                nameof(v)
-            );
+        Check(v, nameof(v));
         using var scope = NewDisposeScope();
         return (v.dim() == 1 ? Columns(v.unsqueeze(1)).squeeze(1) : Columns(v).contiguous()).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>A vector or columns are of this operator's dimension and dtype.</summary>
+    /// <param name="v">What is checked.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="columns">How many they must be, 0 for a vector; null for a vector or any number.</param>
+    internal void Check(Tensor v, string name, long? columns = null)
+    {
+        ArgumentNullException.ThrowIfNull(v, name);
+        long? found =
+            v.dtype != Type || v.dim() is not (1 or 2) || v.shape[0] != Dimension ? null
+            : v.dim() == 1 ? 0
+            : v.shape[1] > 0 ? v.shape[1]
+            : null;
+        if (found is not null && (columns ?? found) == found)
+            return;
+        string expected = columns switch
+        {
+            null => $"[{Dimension}] or [{Dimension}, k]",
+            0 => $"[{Dimension}]",
+            { } k => $"[{Dimension}, {k}]",
+        };
+        throw new ArgumentException($"{name} is {v.dtype} [{string.Join(", ", v.shape)}]; it must be {Type} {expected}.", name);
     }
 
     private Tensor Columns(Tensor v)
@@ -101,20 +119,38 @@ public abstract class LinearOperator
 
     /// <summary>C + λ I.</summary>
     /// <param name="damping">λ; any finite number.</param>
-    public LinearOperator Damped(double damping) => new Combination(this, 1, null, damping);
+    public LinearOperator Damped(double damping) => new Combination(this, 1, null, Require.Finite(damping));
 
     /// <summary>C₁ + C₂.</summary>
-    public static LinearOperator operator +(LinearOperator left, LinearOperator right) => new Combination(left, 1, right, 0);
+    public static LinearOperator operator +(LinearOperator left, LinearOperator right)
+    {
+        ArgumentNullException.ThrowIfNull(left);
+        ArgumentNullException.ThrowIfNull(right);
+        return new Combination(left, 1, right, 0);
+    }
 
     /// <summary>s C.</summary>
-    public static LinearOperator operator *(double scale, LinearOperator op) => new Combination(op, scale, null, 0);
+    /// <param name="scale">s; any finite number.</param>
+    /// <param name="op">C.</param>
+    public static LinearOperator operator *(double scale, LinearOperator op)
+    {
+        ArgumentNullException.ThrowIfNull(op);
+        return new Combination(op, Require.Finite(scale), null, 0);
+    }
 
     /// <summary>A dense symmetric matrix [d, d] as an operator. Not owned.</summary>
     public static LinearOperator FromDense(Tensor matrix) => new Dense(matrix);
 
-    /// <summary>A map given by a function from V : [d, k] to C V, of the same shape and dtype. It must not change V.</summary>
-    public static LinearOperator FromFunction(long dimension, ScalarType type, Func<Tensor, Tensor> product) =>
-        new Function(dimension, type, product);
+    /// <summary>A map given by a function from V : [d, k] to C V, of the same shape and dtype. It must not change V. A result that it keeps
+    /// is copied, not changed.</summary>
+    /// <param name="dimension">d ≥ 1.</param>
+    /// <param name="type">The dtype of vectors.</param>
+    /// <param name="product">V → C V.</param>
+    public static LinearOperator FromFunction(long dimension, ScalarType type, Func<Tensor, Tensor> product)
+    {
+        ArgumentNullException.ThrowIfNull(product);
+        return new Function(Require.AtLeast(1, dimension, nameof(dimension)), type, product);
+    }
 
     /// <summary>The same map of float32 vectors where its own are shorter: for decompositions, which libtorch has for no shorter
     /// ones.</summary>
@@ -179,7 +215,12 @@ public abstract class LinearOperator
         public override long Dimension => dimension;
         public override ScalarType Type => type;
 
-        protected override Tensor Product(Tensor v) => product(v);
+        protected override Tensor Product(Tensor v)
+        {
+            using var scope = NewDisposeScope();
+            var result = product(v);
+            return scope.Contains(result) ? result.MoveToOuterDisposeScope() : result.clone().MoveToOuterDisposeScope();
+        }
     }
 
     private sealed class Widened(LinearOperator op) : LinearOperator

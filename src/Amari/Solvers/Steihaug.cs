@@ -1,3 +1,4 @@
+using Amari.Kernels;
 using Amari.Native;
 using Amari.Serialization;
 
@@ -21,7 +22,7 @@ public static class Steihaug
     public static SteihaugResult Solve(LinearOperator h, Tensor g, double radius, SteihaugOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(h);
-        ArgumentNullException.ThrowIfNull(g);
+        h.Check(g, nameof(g), columns: 0);
         Require.Positive(radius, nameof(radius));
         options ??= new();
         using var run = h.BeginRun();
@@ -76,9 +77,5 @@ public static class Steihaug
         return pd > 0 ? room / (pd + root) : (root - pd) / dd;
     }
 
-    private static double Dot(Tensor u, Tensor v)
-    {
-        using var dot = u.dot(v);
-        return dot.ToDouble();
-    }
+    private static double Dot(Tensor u, Tensor v) => InnerProducts.Dot(u, v);
 }

@@ -1,3 +1,4 @@
+using Amari.Kernels;
 using Amari.Native;
 
 namespace Amari.Spectrum;
@@ -33,7 +34,7 @@ internal static class CholeskyQr
                 return last.to_type(ScalarType.Float64).mm(r).MoveToOuterDisposeScope();
             }
             var inverse = linalg.solve_triangular(l, identity, upper: false);
-            ForPieces(rows, piece => piece.copy_(inverse.mm(piece.to_type(ScalarType.Float64))));
+            Transform(inverse, rows);
             r = l.T.mm(r);
             double condition = l.norm().ToDouble() * inverse.norm().ToDouble();
             if (condition * condition * finfo(ScalarType.Float64).eps <= Rounding * finfo(rows.dtype).eps)
@@ -42,9 +43,20 @@ internal static class CholeskyQr
         return r.MoveToOuterDisposeScope();
     }
 
+    /// <summary>Y' ← L⁻¹ Y', in float64.</summary>
+    private static void Transform(Tensor inverse, Tensor rows)
+    {
+        if (RowProducts.IsUsable(rows))
+            RowProducts.Transform(inverse.Elements<double>(), rows);
+        else
+            ForPieces(rows, piece => piece.copy_(inverse.mm(piece.to_type(ScalarType.Float64))));
+    }
+
     /// <summary>Y'Y, in float64.</summary>
     private static Tensor Gram(Tensor rows)
     {
+        if (RowProducts.IsUsable(rows))
+            return tensor(RowProducts.Of(rows, rows, exact: true));
         using var scope = NewDisposeScope();
         var gram = zeros(rows.shape[0], rows.shape[0], dtype: ScalarType.Float64, device: rows.device);
         ForPieces(

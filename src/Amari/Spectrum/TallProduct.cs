@@ -1,3 +1,5 @@
+using Amari.Kernels;
+
 namespace Amari.Spectrum;
 
 /// <summary>Products of few long vectors with each other.</summary>
@@ -10,6 +12,8 @@ internal static class TallProduct
     /// long sum.</summary>
     public static Tensor Of(Tensor a, Tensor b)
     {
+        if (RowProducts.IsUsable(a) && RowProducts.IsUsable(b))
+            return tensor(RowProducts.Of(a, b, exact: false));
         using var scope = NewDisposeScope();
         var sum = zeros(a.shape[0], b.shape[0], dtype: ScalarType.Float64, device: a.device);
         for (long start = 0; start < a.shape[1]; start += Piece)

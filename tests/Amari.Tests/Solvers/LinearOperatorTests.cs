@@ -61,6 +61,34 @@ public sealed class LinearOperatorTests
     }
 
     [Fact]
+    public void Results_that_a_function_keeps_are_left_to_it()
+    {
+        using var scope = NewDisposeScope();
+        Tensor kept = zeros(D, 1, dtype: ScalarType.Float64),
+            v = Vectors(1);
+        LinearOperator one = LinearOperator.FromFunction(D, ScalarType.Float64, v => kept.copy_(v)),
+            two = LinearOperator.FromFunction(D, ScalarType.Float64, v => kept.copy_(2 * v));
+        var first = one.Apply(v);
+        two.Apply(v + 1);
+        Assert.Equal(v.Elements<double>(), first.Elements<double>());
+        for (int i = 0; i < 3; i++)
+            Assert.True((one + two).Damped(1).Apply(v).allclose(4 * v, 1e-14, 1e-14));
+        Assert.False(kept.IsInvalid);
+    }
+
+    [Fact]
+    public void Numbers_and_operators_that_are_none_are_refused()
+    {
+        using var scope = NewDisposeScope();
+        var op = LinearOperator.FromDense(eye(D));
+        Assert.Throws<ArgumentOutOfRangeException>(() => op.Damped(double.NaN));
+        Assert.Throws<ArgumentOutOfRangeException>(() => double.PositiveInfinity * op);
+        Assert.Throws<ArgumentNullException>(() => op + null!);
+        Assert.Throws<ArgumentNullException>(() => LinearOperator.FromFunction(D, ScalarType.Float32, null!));
+        Assert.Throws<ArgumentOutOfRangeException>(() => LinearOperator.FromFunction(0, ScalarType.Float32, v => v));
+    }
+
+    [Fact]
     public void Another_shape_or_dtype_is_named()
     {
         using var scope = NewDisposeScope();

@@ -159,4 +159,18 @@ public sealed class SteihaugTests : IDisposable
         Assert.Equal(FactorisationOutcome.Jittered, SymmetricSolve.Solve(diag(tensor(new[] { -1.0, 0, 1, 1 })), b).Outcome);
         Assert.Null(SymmetricSolve.Solve(h * double.NaN, b).Solution);
     }
+
+    [Theory, InlineData(1e-12f, 1e-12f), InlineData(1e-8f, 1e-12f), InlineData(1e8f, 1e15f), InlineData(1f, 1e-30f)]
+    public void Numbers_whose_squares_are_no_float32_have_the_same_steps(float curvature, float slope)
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(6);
+        Tensor h = diag(linspace(1, 3, 8)),
+            g = randn(8);
+        var expected = Steihaug.Solve(LinearOperator.FromDense(h), g, 1000);
+        var result = Steihaug.Solve(LinearOperator.FromDense(h * curvature), g * slope, 1000 * (double)slope / curvature);
+        Assert.Equal((expected.Status, expected.Iterations), (result.Status, result.Iterations));
+        Assert.True((result.Step * (curvature / slope)).allclose(expected.Step, 1e-4, 1e-5));
+        Assert.Equal(1, result.PredictedReduction / ((double)slope * slope / curvature) / expected.PredictedReduction, 1e-4);
+    }
 }
