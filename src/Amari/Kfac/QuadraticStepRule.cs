@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Amari.Kernels;
+using Amari.Native;
 using Amari.Optimizers;
 
 namespace Amari;
@@ -11,7 +12,8 @@ namespace Amari;
 /// γ² ← the best of three by min M          §6.6, every T steps
 /// </code>Beyond the paper, where <see cref="Kfac.Options.MaxGrowth"/> is not null: the few examples of the model may have fitted outputs,
 /// and a curvature that is all but zero. So the step is bounded by the running factors, and halved where predictions show that the model
-/// was wrong; and |μ| is at most 1: larger ones multiply what a few examples show of the last step, again and again.</remarks>
+/// was wrong; and |μ| is at most 1: larger ones multiply what a few examples show of the last step, again and again. Steps that go too far
+/// by the batches after them are shortened, see <see cref="Overshoot"/>.</remarks>
 /// <param name="owner">Steps by it.</param>
 /// <param name="rate">Of the first group.</param>
 internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : ActiveStepRule
@@ -22,7 +24,9 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
     private const int MostHalvings = 20;
     private const double LeastMeasured = 0.01; // of the metric
     private readonly GrowthBound _divergence = new(); // the running mean of what steps caused
+    private readonly Overshoot _overshoot = new();
     private double? _factorDamping; // γ²
+    private bool _pauses; // this step: the last one was shortened instead
     private double _length; // of the last step in the metric of the running factors, at most
 
     private QuadraticStep.FactorAdaptation? Adaptation => ((QuadraticStep)owner.StepRule).FactorDamping;
@@ -65,6 +69,9 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
         var steps = step.Directions;
         if (steps.Count == 0)
             return new(1);
+        _pauses = owner.Options.MaxGrowth is not null && WentTooFar(step);
+        if (_pauses)
+            return new(0);
         var model = ModelOf(step);
         if (!model.IsBounded && model.Slopes.New != 0)
             owner.Log("the quadratic model has no minimum along the new direction; no step was made along it");
@@ -74,12 +81,38 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
             double whole = Math.Abs(alpha) > 1 ? Math.Min(1, NaturalStep(steps) / Math.Abs(alpha)) : 1;
             double natural = Math.Sqrt(steps.Sum(s => s.Products.AB)),
                 length = whole * (Math.Abs(alpha) * natural + Math.Abs(mu) * _length);
-            double cut = whole * owner.Bounded(length * length);
-            _length = cut / whole * length;
-            (alpha, mu) = (cut * alpha, cut * mu);
+            double bounded = _overshoot.Share * owner.Bounded(length * length);
+            _length = bounded * length;
+            (alpha, mu) = (bounded * whole * alpha, bounded * whole * mu);
+            _overshoot.Begin((alpha * model.Slopes.New + mu * model.Slopes.Last) / step.Clip);
         }
         double predicted = model.Unclipped(step.Clip).Reduction(alpha * rate.Share, mu * rate.Share);
         return new(alpha, mu, predicted, model.Divergence(alpha, mu));
+    }
+
+    /// <summary>Holds the last step against the slope of this batch along it, and shortens it where it went much too far. Then no other step
+    /// is made: the gradients are not of where the parameters are now.</summary>
+    private bool WentTooFar(ProposedStep step)
+    {
+        const string TooFar =
+            "steps of the quadratic model go too far by the batches after them, and are less than half as long now: is the loss the mean "
+            + "over terms (or the sum, by Reduction) of the likelihood's -log p(y | f)?";
+        bool moving = step.Directions.TrueForAll(s => s.Momentum is not null);
+        double keep = _overshoot.Judge(moving ? -step.Directions.Sum(s => s.Products.AC) / step.Clip : double.NaN);
+        if (_overshoot.HasFallen)
+        {
+            owner.Log(TooFar);
+            Warnings.Once("K-FAC: " + TooFar);
+        }
+        if (keep == 1)
+            return false;
+        owner.Shorten(step, keep);
+        _length = 0;
+        owner.Log(
+            FormattableString.Invariant($"the last step went more than {1 / keep:0.#} times as far as the loss falls along it; it was ")
+                + "shortened to that, and no other was made"
+        );
+        return true;
     }
 
     /// <summary>The schedule shortens the step alone: the momentum keeps the whole of it.</summary>
@@ -150,7 +183,7 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
     /// <summary>The predictions of the model's examples.</summary>
     public override Tensor? Watch(ProposedStep step) => Trusts(step) ? null : step.Batch!.OutputOf(step.Directions);
 
-    private bool Trusts(ProposedStep step) => owner.Options.MaxGrowth is null || step.Directions.Count == 0;
+    private bool Trusts(ProposedStep step) => owner.Options.MaxGrowth is null || step.Directions.Count == 0 || _pauses;
 
     /// <summary>Holds what a step did to the predictions of the model's examples against what the model says. A Fisher that is all but zero
     /// where the step starts, as that of saturated outputs, may grow along it. Where the KL divergence is more than <see cref="Trusted"/>
@@ -171,6 +204,7 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
                 break;
             double keep = i == MostHalvings ? 0 : 0.5;
             owner.Shorten(step, keep);
+            _overshoot.Shorten(keep);
             _length *= keep;
             left *= keep * keep;
         }
@@ -186,7 +220,11 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
         return left;
     }
 
-    public override void Reject() => _length = 0;
+    public override void Reject()
+    {
+        _length = 0;
+        _overshoot.Shorten(0);
+    }
 
     /// <summary>Adds to a snapshot what the rule has learnt of the run.</summary>
     public void Save(JsonObject values)
@@ -194,6 +232,7 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
         values["factorDamping"] = _factorDamping;
         values["length"] = _length;
         values["divergence"] = _divergence.ToJson();
+        values["overshoot"] = _overshoot.ToJson();
     }
 
     /// <summary>Continues from a snapshot.</summary>
@@ -202,5 +241,6 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
         _factorDamping = (double?)values["factorDamping"];
         _length = (double?)values["length"] ?? 0;
         _divergence.Restore(values["divergence"]);
+        _overshoot.Restore(values["overshoot"]);
     }
 }
