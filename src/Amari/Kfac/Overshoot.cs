@@ -6,7 +6,7 @@ namespace Amari;
 /// <remarks><code>
 /// ρ = g₊'δ / |g'δ|             g₊ the gradient of the next batch, after the step δ; 0 at the lowest point along δ
 /// ρ > 3                        the step is shortened to 1 / (1 + ρ) of itself, where a parabola has its minimum
-/// ln m ← ln m - (ρ - 0.7)/10   at most 0; further steps are m times the model's, as is the mean of ρ kept at 0.7 or below
+/// ln m ← ln m - (ρ - 0.7)/5    at most 0, ρ within [-1, 3]; further steps are m times the model's: the mean of ρ is then at most 0.7
 /// </code>The next batch is independent of the step, so g₊'δ is an unbiased estimate of the slope of the whole loss. In the mean ρ is 0.1
 /// where batches are large, up to 0.6 where a step fits its own batch. It is above where the loss is a multiple of the likelihood's, whose
 /// curvature the model has, or where few batches alternate and each undoes the step of the other.</remarks>
@@ -14,7 +14,7 @@ internal sealed class Overshoot
 {
     private const double Tolerated = 0.7,
         Undone = 3,
-        Gain = 0.1;
+        Gain = 0.2;
     private const double Notable = 0.5; // of m
     private const int Lasting = 20; // steps
     private double _slope; // |g'δ| of the last step; 0 if there is none
@@ -37,7 +37,7 @@ internal sealed class Overshoot
         if (!isKnown)
             return 1;
         double keep = rho > Undone ? 1 / (1 + rho) : 1;
-        Share = Math.Min(1, Share * (keep < 1 ? keep : Math.Exp(-Gain * (Math.Max(rho, -1) - Tolerated))));
+        Share = Math.Min(1, Share * Math.Exp(-Gain * (Math.Clamp(rho, -1, Undone) - Tolerated)));
         _fallen = Share < Notable ? _fallen + 1 : 0;
         return keep;
     }

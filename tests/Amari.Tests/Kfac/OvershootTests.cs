@@ -135,17 +135,19 @@ public sealed class OvershootTests
         Assert.Equal(1, overshoot.Judge(5)); // no step yet
         Follows(0.5, 1, 1);
         Follows(-0.3, 1, 1); // never above 1
-        Follows(1.7, 1, Math.Exp(-0.1));
-        Follows(0.7, 1, Math.Exp(-0.1));
+        Follows(1.7, 1, Math.Exp(-0.2));
+        Follows(0.7, 1, Math.Exp(-0.2));
         Follows(-2, 1, 1);
-        Follows(9, 0.1, 0.1);
-        Follows(double.NaN, 1, 0.1);
+        Follows(9, 0.1, Math.Exp(-0.46));
+        Follows(1.7, 1, Math.Exp(-0.66));
+        Follows(1.7, 1, Math.Exp(-0.86));
+        Follows(double.NaN, 1, Math.Exp(-0.86));
         overshoot.Begin(-1);
         overshoot.Shorten(0); // taken back
         Assert.Equal(1, overshoot.Judge(1e9));
         Assert.False(overshoot.HasFallen);
         for (int i = 0; i < 30 && !overshoot.HasFallen; i++)
-            Follows(0.7, 1, 0.1);
+            Follows(0.7, 1, Math.Exp(-0.86));
         Assert.True(overshoot.HasFallen);
 
         void Follows(double rho, double keep, double share)
