@@ -14,7 +14,8 @@ internal sealed class Overshoot
 {
     private const double Tolerated = 0.7,
         Undone = 3,
-        Gain = 0.2;
+        Gain = 0.2,
+        Least = 0.1; // m, but where steps are shortened: two batches with opposite gradients have ρ = 1 by any step
     private const double Notable = 0.5; // of m
     private const int Lasting = 20; // steps
     private double _slope; // |g'δ| of the last step; 0 if there is none
@@ -37,7 +38,8 @@ internal sealed class Overshoot
         if (!isKnown)
             return 1;
         double keep = rho > Undone ? 1 / (1 + rho) : 1;
-        Share = Math.Min(1, Share * Math.Exp(-Gain * (Math.Clamp(rho, -1, Undone) - Tolerated)));
+        double next = Share * Math.Exp(-Gain * (Math.Clamp(rho, -1, Undone) - Tolerated));
+        Share = Math.Min(1, keep < 1 ? next : Math.Max(next, Math.Min(Share, Least)));
         _fallen = Share < Notable ? _fallen + 1 : 0;
         return keep;
     }

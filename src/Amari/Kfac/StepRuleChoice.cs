@@ -43,8 +43,8 @@ internal sealed class StepRuleChoice(IStepOwner owner, KroneckerEstimate estimat
     /// <summary>Whether a quadratic model can be made.</summary>
     private bool HasModel => likelihood is not null && estimate is { Model: nn.Module<Tensor, Tensor>, Fisher: not FisherKind.ForwardOnly };
 
-    /// <summary>Chooses, at the first step. Passes that are added up, dropout, and outputs that are no natural parameters leave fixed
-    /// steps: there the model is of another function than the gradient.</summary>
+    /// <summary>Chooses, at the first step. Passes that are added up, dropout, outputs that are no natural parameters, and a loss that is a
+    /// multiple of the likelihood's leave fixed steps: there the model is of another function than the gradient.</summary>
     public void Choose()
     {
         if (_choosesModel is not null)
@@ -57,7 +57,14 @@ internal sealed class StepRuleChoice(IStepOwner owner, KroneckerEstimate estimat
             large = LargeBatch * (step.ModelBatchSize ?? double.PositiveInfinity);
         if (examples == 0)
             return;
-        _choosesModel = HasModel && step is not FixedStep && examples >= large && counts[1] == 0 && likelihood!.IsNatural && IsRepeatable();
+        _choosesModel =
+            HasModel
+            && step is not FixedStep
+            && examples >= large
+            && counts[1] == 0
+            && likelihood!.IsNatural
+            && IsRepeatable()
+            && !IsMultiple();
         if (step is AutoStep && _choosesModel == true)
             owner.Log(
                 FormattableString.Invariant($"steps are of the quadratic model, as the batch has {examples} examples, ")
@@ -89,6 +96,24 @@ internal sealed class StepRuleChoice(IStepOwner owner, KroneckerEstimate estimat
             objective.Walk(false, p => same = p.Output.allclose(kept, Repeated, Repeated));
         }
         return estimate.World is { } ranks ? ranks.Sum(same ? 0 : 1)[0] == 0 : same;
+    }
+
+    /// <summary>Whether the loss is a multiple of the likelihood's, as far as its gradient at the outputs shows.</summary>
+    private bool IsMultiple()
+    {
+        bool beyond =
+            estimate.Capture is { FirstOutputs: { } kept } passes
+            && passes.LastBatch(owner.Options.Reduction) is (_, _, { } score)
+            && score.shape[0] >= kept.shape[0]
+            && likelihood!.IsBeyondTargets(kept, score.narrow(0, 0, kept.shape[0]));
+        if (estimate.World is { } ranks)
+            beyond = ranks.Sum(beyond ? 1 : 0)[0] > 0;
+        if (beyond)
+            owner.Log(
+                $"the gradient at the model's output is larger than any target of the likelihood {likelihood!.GetType().Name} makes it: "
+                    + "the loss is a multiple of the likelihood's mean over terms (or of its sum, by Reduction), so steps are fixed"
+            );
+        return beyond;
     }
 
     /// <summary>Adds the choice to a snapshot, and what the rules have learnt of the run.</summary>

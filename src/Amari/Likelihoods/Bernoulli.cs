@@ -57,6 +57,14 @@ public sealed class Bernoulli : Likelihood
     internal override bool CouldBeScore(Tensor output, Tensor gradient) => !IsOfSoftmax(output, gradient);
 
     /// <inheritdoc/>
+    internal override bool IsBeyondTargets(Tensor output, Tensor score)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        return AreNoProbabilities(Flat(output).sigmoid() - Flat(score));
+    }
+
+    /// <inheritdoc/>
     public override Tensor KlDivergence(Tensor output, Tensor other)
     {
         using var scope = NewDisposeScope();

@@ -134,6 +134,14 @@ public sealed class Categorical : Likelihood
     }
 
     /// <inheritdoc/>
+    internal override bool IsBeyondTargets(Tensor output, Tensor score)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        return AreNoProbabilities(Flat(output).softmax(-1) - Flat(score));
+    }
+
+    /// <inheritdoc/>
     public override Tensor KlDivergence(Tensor output, Tensor other)
     {
         using var scope = NewDisposeScope();

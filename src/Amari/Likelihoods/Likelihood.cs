@@ -165,6 +165,21 @@ public abstract class Likelihood
 
     private static Tensor Own(Tensor whole, long rows, long start) => whole.shape[0] == rows ? whole : whole.narrow(0, start, rows);
 
+    /// <summary>Whether a score is beyond what any target gives, as it is where the loss is a multiple of -log p. Only probabilities have
+    /// such limits.</summary>
+    /// <param name="output">f.</param>
+    /// <param name="score">∂ loss / ∂f of each term by itself.</param>
+    internal virtual bool IsBeyondTargets(Tensor output, Tensor score) => false;
+
+    /// <summary>Whether many targets are not between 0 and 1.</summary>
+    /// <param name="targets">What targets the scores would be of.</param>
+    private protected static bool AreNoProbabilities(Tensor targets)
+    {
+        const double Share = 0.05,
+            Rounding = 1e-2;
+        return (targets.lt(-Rounding) | targets.gt(1 + Rounding)).to_type(ScalarType.Float64).mean().ToDouble() > Share;
+    }
+
     /// <summary>Whether a loss of this likelihood, with any targets, weights, scale and reduction, could have this gradient at the output.
     /// False only if that is certain; the targets are unknown.</summary>
     /// <param name="output">f, with a dimension of examples; without a graph.</param>

@@ -92,6 +92,30 @@ public sealed class OvershootTests
             Assert.Contains(run.Optimizer.Events, e => e.Message.Contains("is the loss the mean", StringComparison.Ordinal));
     }
 
+    [Theory, InlineData(1, typeof(QuadraticStep)), InlineData(2, typeof(FixedStep)), InlineData(10, typeof(FixedStep))]
+    public void A_multiple_of_a_loss_of_probabilities_is_seen_at_the_first_step(double scale, Type rule)
+    {
+        using var scope = NewDisposeScope();
+        foreach (bool classes in (bool[])[true, false])
+        {
+            manual_seed(5);
+            var inputs = randn(Batch, Features);
+            var model = nn.Sequential(("a", nn.Linear(Features, 32)), ("t", nn.Tanh()), ("b", nn.Linear(32, 3)));
+            Likelihood likelihood = classes ? new Categorical() : new Bernoulli();
+            var targets = classes ? randint(3, [Batch]) : rand(Batch, 3).round();
+            using var kfac = new Kfac(model, null, likelihood);
+            for (int i = 0; i < 30; i++)
+            {
+                kfac.zero_grad();
+                (scale * likelihood.Loss(model.call(inputs), targets)).backward();
+                kfac.step();
+            }
+            Assert.IsType(rule, kfac.StepRule);
+            Assert.Equal(scale > 1, kfac.Events.Any(e => e.Message.Contains("a multiple of the likelihood", StringComparison.Ordinal)));
+            Assert.InRange(likelihood.Loss(model.call(inputs), targets).ToDouble(), 0, classes ? 1.05 : 2.0);
+        }
+    }
+
     /// <summary>Each of two batches in turn undid the step of the other: the loss stayed at 0.007.</summary>
     [Fact]
     public void Two_batches_that_alternate_do_not_undo_each_others_steps()
