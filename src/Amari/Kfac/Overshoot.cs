@@ -9,17 +9,24 @@ namespace Amari;
 /// ln m ← ln m - (ρ - 0.7)/5    at most 0, ρ within [-1, 3]; further steps are m times the model's: the mean of ρ is then at most 0.7
 /// </code>The next batch is independent of the step, so g₊'δ is an unbiased estimate of the slope of the whole loss. In the mean ρ is 0.1
 /// where batches are large, up to 0.6 where a step fits its own batch. It is above where the loss is a multiple of the likelihood's, whose
-/// curvature the model has, or where few batches alternate and each undoes the step of the other.</remarks>
+/// curvature the model has. Where two batches alternate, at a minimum of both together, their gradients are opposite, and ρ is 1 or more
+/// after every second step, however short. So m is not below 0.1, or a quarter of what it was when a step was last shortened; and steps are
+/// shortened in the beginning only, or one after another.</remarks>
 internal sealed class Overshoot
 {
     private const double Tolerated = 0.7,
-        Undone = 3,
         Gain = 0.2,
-        Least = 0.1; // m, but where steps are shortened: two batches with opposite gradients have ρ = 1 by any step
-    private const double Notable = 0.5; // of m
+        Undone = 3;
+    private const int Beginning = 10;
+    private const double Least = 0.1, // of m
+        Below = 0.25, // m at the last shortening
+        Notable = 0.5;
     private const int Lasting = 20; // steps
-    private double _slope; // |g'δ| of the last step; 0 if there is none
-    private int _fallen; // steps one after another with a notably small m
+    private double _slope, // |g'δ| of the last step; 0 if there is none
+        _least = Least;
+    private int _judged, // steps
+        _fallen; // steps one after another with a notably small m
+    private bool _shortened; // the step before
 
     /// <summary>m.</summary>
     public double Share { get; private set; } = 1;
@@ -37,11 +44,14 @@ internal sealed class Overshoot
         _slope = 0;
         if (!isKnown)
             return 1;
-        double keep = rho > Undone ? 1 / (1 + rho) : 1;
-        double next = Share * Math.Exp(-Gain * (Math.Clamp(rho, -1, Undone) - Tolerated));
-        Share = Math.Min(1, keep < 1 ? next : Math.Max(next, Math.Min(Share, Least)));
+        Share = Math.Min(1, Share * Math.Exp(-Gain * (Math.Clamp(rho, -1, Undone) - Tolerated)));
+        _shortened = rho > Undone && (_shortened || _judged < Beginning);
+        if (_shortened)
+            _least = Math.Min(_least, Below * Share);
+        Share = Math.Max(Share, _least);
+        _judged++;
         _fallen = Share < Notable ? _fallen + 1 : 0;
-        return keep;
+        return _shortened ? 1 / (1 + rho) : 1;
     }
 
     /// <summary>A step is made.</summary>
@@ -57,10 +67,17 @@ internal sealed class Overshoot
         {
             ["slope"] = _slope,
             ["share"] = Share,
+            ["least"] = _least,
+            ["judged"] = _judged,
+            ["shortened"] = _shortened,
             ["fallen"] = _fallen,
         };
 
     /// <summary>Continues from a snapshot; from the beginning where an older one has none.</summary>
-    public void Restore(JsonNode? saved) =>
-        (_slope, Share, _fallen) = ((double?)saved?["slope"] ?? 0, (double?)saved?["share"] ?? 1, (int?)saved?["fallen"] ?? 0);
+    public void Restore(JsonNode? saved)
+    {
+        (_slope, Share, _least) = ((double?)saved?["slope"] ?? 0, (double?)saved?["share"] ?? 1, (double?)saved?["least"] ?? Least);
+        (_judged, _fallen) = ((int?)saved?["judged"] ?? 0, (int?)saved?["fallen"] ?? 0);
+        _shortened = (bool?)saved?["shortened"] ?? false;
+    }
 }

@@ -90,8 +90,8 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
         return new(alpha, mu, predicted, model.Divergence(alpha, mu));
     }
 
-    /// <summary>Holds the last step against the slope of this batch along it, and shortens it where it went much too far. Then no other step
-    /// is made: the gradients are not of where the parameters are now.</summary>
+    /// <summary>Holds the last step against the slope of this batch along it, and shortens it where it went much too far. Then no other
+    /// step is made: the gradients are not of where the parameters are now.</summary>
     private bool WentTooFar(ProposedStep step)
     {
         const string TooFar =

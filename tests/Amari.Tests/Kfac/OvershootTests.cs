@@ -93,7 +93,7 @@ public sealed class OvershootTests
     }
 
     [Theory, InlineData(1, typeof(QuadraticStep)), InlineData(2, typeof(FixedStep)), InlineData(10, typeof(FixedStep))]
-    public void A_multiple_of_a_loss_of_probabilities_is_seen_at_the_first_step(double scale, Type rule)
+    public void A_multiple_of_a_probabilities_loss_is_seen_at_once(double scale, Type rule)
     {
         using var scope = NewDisposeScope();
         foreach (bool classes in (bool[])[true, false])
@@ -173,6 +173,20 @@ public sealed class OvershootTests
         for (int i = 0; i < 30 && !overshoot.HasFallen; i++)
             Follows(0.7, 1, Math.Exp(-0.86));
         Assert.True(overshoot.HasFallen);
+        Follows(3.5, 1, Math.Exp(-1.32)); // not in the beginning
+        for (int i = 0; i < 50; i++)
+        {
+            overshoot.Begin(-1);
+            overshoot.Judge(i % 2 == 0 ? 5 : 0.6);
+        }
+        Assert.Equal(0.1, overshoot.Share, 2);
+        var scaled = new Overshoot();
+        for (int i = 0; i < 20; i++)
+        {
+            scaled.Begin(-1);
+            Assert.Equal(0.1, scaled.Judge(9), 12);
+        }
+        Assert.InRange(scaled.Share, 0, 1e-3);
 
         void Follows(double rho, double keep, double share)
         {
