@@ -44,7 +44,7 @@ public sealed record CurvatureOptions
     } = 0.9;
 
     /// <summary>Maximum number of examples of a batch from which factors are measured, ≥ 1: the first ones, so batches must be shuffled.
-    /// Null takes as many as each layer needs: every k-th example, with the largest k at which at least 8 examples remain, and 4 rows for
+    /// Null takes as many as each layer needs: every k-th example, with the largest k at which at least 16 examples remain, and 4 rows for
     /// each dimension of the layer's larger factor times the share that the batch will have in the running average. A convolution or a
     /// layer of a transformer has many rows per example; a layer with one row per example mostly needs the whole batch at the
     /// beginning. A number as large as the batch takes all examples for all layers. Examples

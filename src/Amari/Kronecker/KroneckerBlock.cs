@@ -22,7 +22,7 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     public const long LeastLasting = 768;
 
     private const long RowsPerDimension = 4,
-        LeastExamples = 8; // of a batch, for positions of one example are alike
+        LeastExamples = 16; // of a batch, for positions of one example are alike
     private const double LastingShare = 0.701; // of the factors' weight: as long the bases of EKFAC last; above 7/10, for rounding
     private const long LargestPiece = 1 << 22; // elements of examples' gradients that are formed at once
 

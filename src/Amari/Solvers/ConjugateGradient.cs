@@ -55,7 +55,7 @@ public static class ConjugateGradient
         var p = z.clone();
         double[] norms = InnerProducts.OfRows(right, right),
             rz = InnerProducts.OfRows(r, z),
-            residuals = Residuals();
+            residuals = Residuals(rz);
         End();
         var status = Status();
         var models = new List<double>(); // φ after each iteration, summed over columns
@@ -85,7 +85,7 @@ public static class ConjugateGradient
             rz = next;
             iterations++;
             visit?.Invoke(iterations, b.dim() == 1 ? x.squeeze(0) : x.T);
-            residuals = Residuals();
+            residuals = Residuals(next);
             End();
             status = Status();
             if (status != CgStatus.IterationLimit)
@@ -109,7 +109,13 @@ public static class ConjugateGradient
 
         Tensor Column(IEnumerable<double> values) => tensor(values.ToArray(), dtype: c.Type, device: c.Device).unsqueeze(1);
 
-        double[] Residuals() => [.. InnerProducts.OfRows(r, r).Zip(norms, (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr))];
+        double[] Residuals(double[] rz) =>
+            [
+                .. (preconditioner is null ? rz : InnerProducts.OfRows(r, r)).Zip(
+                    norms,
+                    (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr)
+                ),
+            ];
 
         CgStatus Status() =>
             !Array.TrueForAll(residuals, double.IsFinite) ? CgStatus.NotFinite

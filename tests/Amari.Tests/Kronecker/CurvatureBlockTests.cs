@@ -32,7 +32,7 @@ public sealed class CurvatureBlockTests() : KfacTest(6)
     }
 
     /// <summary>Four rows for each dimension of the larger factor, times the share of the next measurement in the running average; at
-    /// least 8 examples.</summary>
+    /// least 16 examples.</summary>
     [Fact]
     public void Later_measurements_take_fewer_examples()
     {
@@ -44,7 +44,7 @@ public sealed class CurvatureBlockTests() : KfacTest(6)
         {
             Assert.Equal(needed, block.ExamplesFor(g, WeightSharing.Expand, 0.9));
             Assert.Equal(needed, block.ExamplesFor(sequences, WeightSharing.Reduce, 0.9));
-            Assert.Equal(Math.Max(8, (needed + 7) / 8), block.ExamplesFor(sequences, WeightSharing.Expand, 0.9));
+            Assert.Equal(Math.Max(16, (needed + 7) / 8), block.ExamplesFor(sequences, WeightSharing.Expand, 0.9));
             block.Accumulate(block.Measure(x, g, new(First: true, PerExample: true, WeightSharing.Expand, Corrected: false)));
             Assert.True(block.UpdateRunningAverage(1, 0.9));
         }
