@@ -4,7 +4,8 @@ namespace Amari;
 
 /// <summary>Chooses at the first step. It takes <see cref="QuadraticStep"/> if the batch has at least 16 times <see cref="BatchSize"/>
 /// examples, and there is a likelihood and a model of one tensor. The passes of the quadratic model are then a small part of the step, and
-/// the gradient has little noise. Otherwise it takes <see cref="FixedStep"/>. See <see cref="Kfac.StepRule"/>.</summary>
+/// the gradient has little noise. Otherwise it takes <see cref="FixedStep"/>, as it does where the loss is seen to be a multiple of the
+/// likelihood's. See <see cref="Kfac.StepRule"/>.</summary>
 public sealed record AutoStep : StepRule
 {
     /// <summary>The momentum of fixed steps: see <see cref="FixedStep.Momentum"/>.</summary>

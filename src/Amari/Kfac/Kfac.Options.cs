@@ -18,9 +18,9 @@ public sealed partial class Kfac
         /// <summary>κ > 1: upper bound of ⟨U, V⟩, the squared length of a step without its rate, relative to its running mean; null for no
         /// bound. A longer step is cut to the bound, and <see cref="Kfac.Events"/> counts it. If a step is cut to less than half of its
         /// length, factors and inverses are measured again at the next step.
-        /// A step of the quadratic model has two further bounds. It is at most as long as the full natural-gradient step of the running
-        /// factors. And it is halved if it changes the predictions far more than the model predicts, and raises the loss. Null removes
-        /// these bounds, too.</summary>
+        /// A step of the quadratic model has three further bounds. It is at most as long as the full natural-gradient step of the running
+        /// factors. It is halved if it changes the predictions far more than the model predicts, and raises the loss. And it is shortened
+        /// if steps go too far by the slopes of the batches after them. Null removes these bounds, too.</summary>
         public double? MaxGrowth
         {
             get;
