@@ -40,24 +40,18 @@ internal readonly record struct InnerProducts(double AA, double AB, double BB, d
         GC.KeepAlive(b);
         GC.KeepAlive(c);
         return new(total[0], total[1], total[2], total[3], total[4], total[5]);
-
-        static double Plain(Tensor x, Tensor y)
-        {
-            using var scope = NewDisposeScope();
-            return x.flatten().dot(y.flatten()).to_type(ScalarType.Float64).ToDouble();
-        }
     }
 
     private static bool IsUsable(Tensor t) =>
         LibTorch.Type(t.Handle) == ScalarType.Float32 && LibTorch.Device(t.Handle) == DeviceType.CPU && LibTorch.IsContiguous(t.Handle);
 
     /// <summary>a'b, in float64: squares of all float32 numbers are representable.</summary>
-    public static double Dot(Tensor a, Tensor b)
+    public static double Dot(Tensor a, Tensor b) => IsUsable(a) && IsUsable(b) ? Of(a, b).AB : Plain(a, b);
+
+    private static double Plain(Tensor a, Tensor b)
     {
         using var scope = NewDisposeScope();
-        return IsUsable(a) && IsUsable(b)
-            ? Of(a, b).AB
-            : a.to_type(ScalarType.Float64).flatten().dot(b.to_type(ScalarType.Float64).flatten()).ToDouble();
+        return a.to_type(ScalarType.Float64).flatten().dot(b.to_type(ScalarType.Float64).flatten()).ToDouble();
     }
 
     /// <summary>The inner products of corresponding rows.</summary>

@@ -5,6 +5,9 @@ namespace Amari.Spectrum;
 /// <param name="StandardError">Its standard error estimated from the samples; NaN for a single sample.</param>
 public readonly record struct Estimate(double Value, double StandardError)
 {
+    /// <summary>A value without sampling error; NaN is of unknown error.</summary>
+    internal static Estimate Exact(double value) => new(value, double.IsFinite(value) ? 0 : double.NaN);
+
     /// <summary>The mean of independent samples, with the standard error of the mean.</summary>
     internal static Estimate OfMean(IReadOnlyCollection<double> samples)
     {

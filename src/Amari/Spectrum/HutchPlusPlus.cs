@@ -29,7 +29,7 @@ public static class HutchPlusPlus
         CholeskyQr.Run(q);
         double sketched = Form(q).Sum();
         if (rank == op.Dimension)
-            return new(sketched, 0);
+            return Estimate.Exact(sketched);
         var g = Probes.Signs(op, k, generator);
         g.addmm_(TallProduct.Of(g, q).to_type(op.Type), q, 1, -1);
         var rest = Estimate.OfMean(Form(g));

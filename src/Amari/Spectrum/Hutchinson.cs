@@ -38,7 +38,7 @@ public static class Hutchinson
         double[] lengths = Samples(op, probes, seed, (_, cz) => Probes.Length(cz, 1).Elements<double>());
         double largest = lengths.Max();
         if (!(largest > 0))
-            return new(largest, largest); // 0, or NaN
+            return Estimate.Exact(largest); // 0, or NaN
         double[] squares = Array.ConvertAll(lengths, l => l / largest * (l / largest));
         return largest * Estimate.Jackknife(squares.Length, i => Math.Sqrt(squares.Where((_, j) => j != i).Average()));
     }

@@ -24,7 +24,7 @@ public static class XDiag
         if (k == op.Dimension)
         {
             var exact = op.ToDense().diagonal().clone();
-            return (exact.MoveToOuterDisposeScope(), zeros_like(exact).MoveToOuterDisposeScope());
+            return (exact.MoveToOuterDisposeScope(), exact.mul(0).MoveToOuterDisposeScope());
         }
         var type = op.Type;
         op = op.AtLeastFloat32();

@@ -29,7 +29,7 @@ public static class XTrace
         var h = TallProduct.Of(sketch.Q, sketch.Z); // Q'C Q
         double total = h.diagonal().Elements<double>().Sum();
         if (k == d)
-            return new(sketch.Scale * total, 0);
+            return Estimate.Exact(sketch.Scale * total);
         var w = TallProduct.Of(sketch.Q, sketch.Omega);
         var x = sketch.Without(w); // coordinates of Q₍ᵢ₎Q₍ᵢ₎'ωᵢ in Q
         var form = (w - 2 * x).mul(sketch.R).sum(dim: 0) + x.mul(h.mm(x)).sum(dim: 0); // μᵢ'C μᵢ, for Q'C Ω = R

@@ -107,6 +107,17 @@ public class EstimateTests
         Assert.All(LanczosQuadrature.Run(op, new() { Probes = 5, Steps = 2 }).Probes, p => Assert.InRange(p.Sum(x => x), 0, 0.01));
     }
 
+    [Theory, MemberData(nameof(Estimators))]
+    public void A_matrix_of_NaN_has_no_estimate_and_no_error(string name)
+    {
+        using var scope = NewDisposeScope();
+        var op = LinearOperator.FromDense(full([4, 4], double.NaN, dtype: ScalarType.Float64));
+        foreach (int products in (int[])[6, 30]) // fewer probes than dimensions, and as many
+            Assert.Equal(new Estimate(double.NaN, double.NaN), Estimator(name, op, products, 0));
+        var (value, error) = XDiag.Diagonal(op);
+        Assert.True(value.isnan().all().ToBoolean() && error.isnan().all().ToBoolean());
+    }
+
     [Fact]
     public void Nothing_leaks()
     {
