@@ -162,20 +162,7 @@ internal static class SpectrumCost
         LinearOperator network = new Hessian(objective),
             small = new GaussNewton(few);
         var v = randn(network.Dimension);
-        double inside = 0;
-        int products = 0;
-        var cheap = LinearOperator.FromFunction(
-            network.Dimension,
-            ScalarType.Float32,
-            z =>
-            {
-                long start = Stopwatch.GetTimestamp();
-                var result = small.ApplyToRows(z.T).T; // dense columns, as every curvature gives them
-                products += (int)z.shape[1];
-                inside += Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-                return result;
-            }
-        );
+        var cheap = new Timed(small);
         List<double> product = [];
         var outside = Methods.Select(_ => new List<double>()).ToArray();
         int[] counts = new int[Methods.Length];
@@ -186,11 +173,11 @@ internal static class SpectrumCost
                 product.Add(network1);
             for (int i = 0; i < Methods.Length; i++)
             {
-                (inside, products) = (0, 0);
+                (cheap.Milliseconds, cheap.Count) = (0, 0);
                 double whole = Time(() => Methods[i].Run(cheap, v));
-                counts[i] = products;
+                counts[i] = cheap.Count;
                 if (round >= 0)
-                    outside[i].Add((whole - inside) / products);
+                    outside[i].Add((whole - cheap.Milliseconds) / cheap.Count);
             }
         }
         return Methods.Select(
@@ -205,6 +192,24 @@ internal static class SpectrumCost
                     outside[i].Max()
                 )
         );
+    }
+
+    /// <summary>An operator that measures its products.</summary>
+    private sealed class Timed(LinearOperator op) : LinearOperator
+    {
+        public double Milliseconds { get; set; }
+        public int Count { get; set; }
+        public override long Dimension => op.Dimension;
+        public override ScalarType Type => op.Type;
+
+        protected override Tensor Product(Tensor v)
+        {
+            long start = Stopwatch.GetTimestamp();
+            var result = op.ApplyToRows(v.T).T; // dense columns, as every curvature gives them
+            Count += (int)v.shape[1];
+            Milliseconds += Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            return result;
+        }
     }
 
     private static double Time(Action run)

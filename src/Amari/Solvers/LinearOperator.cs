@@ -141,8 +141,8 @@ public abstract class LinearOperator
     /// <summary>A dense symmetric matrix [d, d] as an operator. Not owned.</summary>
     public static LinearOperator FromDense(Tensor matrix) => new Dense(matrix);
 
-    /// <summary>A map given by a function from V : [d, k] to C V, of the same shape and dtype. It must not change V. A result that it keeps
-    /// is copied, not changed.</summary>
+    /// <summary>A map given by a function from V : [d, k] to C V, of the same shape and dtype. It must not change V. Its result
+    /// is copied.</summary>
     /// <param name="dimension">d ≥ 1.</param>
     /// <param name="type">The dtype of vectors.</param>
     /// <param name="product">V → C V.</param>
@@ -218,8 +218,7 @@ public abstract class LinearOperator
         protected override Tensor Product(Tensor v)
         {
             using var scope = NewDisposeScope();
-            var result = product(v);
-            return scope.Contains(result) ? result.MoveToOuterDisposeScope() : result.clone().MoveToOuterDisposeScope();
+            return product(v).clone().MoveToOuterDisposeScope(); // a user may keep it, or what it is a view of
         }
     }
 

@@ -73,6 +73,9 @@ public sealed class LinearOperatorTests
         Assert.Equal(v.Elements<double>(), first.Elements<double>());
         for (int i = 0; i < 3; i++)
             Assert.True((one + two).Damped(1).Apply(v).allclose(4 * v, 1e-14, 1e-14));
+        var view = LinearOperator.FromFunction(D, ScalarType.Float64, _ => kept.narrow(0, 0, D));
+        (2 * view).Damped(1).Apply(v);
+        Assert.Equal((2 * v).Elements<double>(), kept.Elements<double>());
         Assert.False(kept.IsInvalid);
     }
 
