@@ -33,13 +33,18 @@ public sealed record GradientNoiseScale(Estimate Scale, Estimate SquaredGradient
             true,
             p =>
             {
+                if (p.Terms == 0)
+                    return;
                 var g = layout.Flatten(objective.Derivative(p.Loss, null)); // summed over the batch's terms
                 var products = InnerProducts.Of(g, sum);
                 batches.Add((p.Terms, products.AA, products.AB));
             }
         );
         if (batches.Count < 2)
-            throw new ArgumentException("There is one batch; the noise of a gradient needs at least two.", nameof(objective));
+            throw new ArgumentException(
+                $"There are {batches.Count} batches with terms; the noise of a gradient needs at least two.",
+                nameof(objective)
+            );
         return new(
             Estimate.Jackknife(batches.Count, i => Parts(i).Covariance / Parts(i).Gradient),
             Estimate.Jackknife(batches.Count, i => Parts(i).Gradient),

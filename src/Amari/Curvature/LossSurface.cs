@@ -37,7 +37,8 @@ public static class LossSurface
 
     /// <summary>The two principal directions of a path of weights relative to its end, as columns [d, 2] of length 1 (Li et al. 2018,
     /// Section 7), and their share of the path's variation. The caller owns the directions.</summary>
-    /// <param name="path">At least three weight vectors [d].</param>
+    /// <param name="path">At least three weight vectors [d], not all on one line.</param>
+    /// <exception cref="ArgumentException">There are fewer, or they are on a line to rounding, or not finite.</exception>
     public static (Tensor Directions, double Share) Principal(IReadOnlyList<Tensor> path)
     {
         ArgumentNullException.ThrowIfNull(path);
@@ -47,11 +48,16 @@ public static class LossSurface
         using var scope = NewDisposeScope();
         var steps = stack([.. path.Take(path.Count - 1).Select(w => w - path[^1])]); // [n, d]
         var (values, vectors) = linalg.eigh(steps.mm(steps.T).to_type(ScalarType.Float64));
+        double least = finfo(steps.dtype).eps * path.Count * values[-1].ToDouble();
+        if (!(values[-2].ToDouble() > least))
+            throw new ArgumentException(
+                "The points of the path lie on a line, or are not finite: there is one direction at most.",
+                nameof(path)
+            );
         var u = steps.T.mm(vectors.narrow(1, path.Count - 3, 2).flip(1).to_type(steps.dtype));
-        double all = values.sum().ToDouble();
         return (
             (u / u.norm(0, keepdim: true)).MoveToOuterDisposeScope(),
-            all > 0 ? values.narrow(0, path.Count - 3, 2).sum().ToDouble() / all : 1
+            (values.narrow(0, path.Count - 3, 2).sum() / values.sum()).ToDouble()
         );
     }
 

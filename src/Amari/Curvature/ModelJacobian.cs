@@ -6,15 +6,15 @@ namespace Amari.Curvature;
 /// <summary>Rows of the Jacobian of a model's outputs on the batches of an objective.</summary>
 /// <remarks><code>
 /// row (m, k) = ⟨c_mk, ∂f_m/∂w⟩     for example m and cotangent k of its output
-/// </code>If all parameters belong to layers that <see cref="LayerCapture"/> sees, each k is one backward pass through a whole batch. The
-/// first time that a model is used so, the rows are held against a backward pass for the parameters. Where a parameter is of another kind,
-/// or the rows do not agree, each row is a backward pass through its example alone.</remarks>
+/// </code>If all parameters belong to layers that <see cref="LayerCapture"/> sees, each k is one backward pass through a whole batch. One
+/// more, for the parameters, is held against the rows: what a model does with its weights can depend on their values. Where a parameter is
+/// of another kind, or the rows do not agree, each row is a backward pass through its example alone; for this model from then on.</remarks>
 internal static class ModelJacobian
 {
-    private static readonly ConditionalWeakTable<nn.Module, Verdict> Verdicts = [];
+    private static readonly ConditionalWeakTable<nn.Module, Refusal> Refusals = [];
 
-    /// <summary>What was found out about a model with these parameters and inputs of this shape.</summary>
-    private sealed record Verdict(string Case, string? Reason);
+    /// <summary>Why a model with these parameters is taken one example at a time.</summary>
+    private sealed record Refusal(string Parameters, string Reason);
 
     /// <summary>J. The caller owns it.</summary>
     /// <param name="objective">With a model.</param>
@@ -26,15 +26,12 @@ internal static class ModelJacobian
     {
         var (model, layout) = (objective.Model!, objective.Parameters);
         string name = string.Join(' ', layout.Parameters.Select(p => p.Name));
-        var known = Verdicts.TryGetValue(model, out var verdict) && verdict.Case == name ? verdict : null;
-        string? reason = known?.Reason;
+        string? reason = Refusals.TryGetValue(model, out var refusal) && refusal.Parameters == name ? refusal.Reason : null;
         if (reason is null)
         {
-            var passes = Captured(objective, cotangents, known is null, out terms, out bool isChecked, out reason);
-            if (isChecked || reason is not null)
-                Verdicts.AddOrUpdate(model, new(name, reason));
-            if (passes is not null)
+            if (Captured(objective, cotangents, out terms, out reason) is { } passes)
                 return new(layout, passes);
+            Refusals.AddOrUpdate(model, new(name, reason!));
             Warnings.Once($"rows of a Jacobian are computed one example at a time, because {reason}.");
         }
         return new(layout, OneByOne(objective, cotangents, out terms)) { Fallback = reason };
@@ -43,13 +40,11 @@ internal static class ModelJacobian
     private static List<JacobianPass>? Captured(
         Objective objective,
         Func<Objective.Batch, IReadOnlyList<Tensor>> cotangents,
-        bool check,
         out long terms,
-        out bool isChecked,
         out string? reason
     )
     {
-        (terms, isChecked) = (0, false);
+        terms = 0;
         using var capture = LayerCapture.TryStart(objective.Model!, objective.Parameters, out reason);
         if (capture is null)
             return null;
@@ -61,7 +56,7 @@ internal static class ModelJacobian
                 true,
                 batch =>
                 {
-                    failed ??= capture.Add(objective, batch.Output, cotangents(batch), passes, check);
+                    failed ??= capture.Add(objective, batch.Output, cotangents(batch), passes);
                     capture.Clear();
                 }
             );
@@ -71,7 +66,6 @@ internal static class ModelJacobian
             Release();
             throw;
         }
-        isChecked = capture.Checked;
         // the ranks fall back together
         if (objective.Ranks.Sum(failed is null ? 0 : 1)[0] == 0)
             return passes;

@@ -44,7 +44,7 @@ internal static unsafe class SmallState
     {
         using var scope = NewDisposeScope();
         Tensor codes = values.cpu().contiguous(),
-            factors = scales?.cpu() ?? zeros(1),
+            factors = scales?.cpu() ?? zeros(1, dtype: ScalarType.Float32),
             full = zeros_like(codes, dtype: ScalarType.Float32);
         EachBlock(full, codes, factors, (address, from, n, numbers) => Decode(address, from, n, signed, numbers));
         return full.to(type, values.device).MoveToOuterDisposeScope();
@@ -60,7 +60,7 @@ internal static unsafe class SmallState
     {
         using var scope = NewDisposeScope();
         Tensor codes = values.cpu().contiguous(),
-            factors = scales?.cpu() ?? zeros(1),
+            factors = scales?.cpu() ?? zeros(1, dtype: ScalarType.Float32),
             wide = full.to(ScalarType.Float32, CPU, copy: true).contiguous();
         EachBlock(wide, codes, factors, (address, from, n, numbers) => Encode(numbers, address, from, n, signed, salt));
         values.copy_(codes);

@@ -131,6 +131,7 @@ public sealed partial class Kfac
                 b?.zero_(); // none in a group that has not moved
             rule.Reject();
         }
+        trial.Keep();
         if (Shared.Step.Adaptation is { } adaptation && (adapts || rejected))
             Adapt(adaptation, rejected ? null : ratio, objective.Parameters.Type);
     }

@@ -65,13 +65,20 @@ internal sealed class CurveFunction(Func<Tensor, Tensor, Tensor> f)
         bool pointwise = AgreesAt(at, x) && AgreesAt(near, x);
         if (x.shape[0] == 1)
             return pointwise;
-        IsPointwise = pointwise;
+        IsPointwise = true;
         if (!pointwise)
-            Warnings.Once(
-                "A curve's values depend on other data than their own, or on the shape of the parameters: its Jacobian is computed row by "
-                    + "row, one backward pass for each datum. Write it in terms of b[0], b[1], ... and elementwise operations."
-            );
+            Refute();
         return pointwise;
+    }
+
+    /// <summary>It has turned out not to be pointwise; this is reported on standard error.</summary>
+    public void Refute()
+    {
+        IsPointwise = false;
+        Warnings.Once(
+            "A curve's values depend on other data than their own, or on the shape of the parameters: its Jacobian is computed row by "
+                + "row, one backward pass for each datum. Write it in terms of b[0], b[1], ... and elementwise operations."
+        );
     }
 
     private void RequireDerivative(Tensor b, Tensor x)
@@ -109,6 +116,22 @@ internal sealed class CurveFunction(Func<Tensor, Tensor, Tensor> f)
 
     /// <summary>b : [p] as [p, n], a column for each datum.</summary>
     public static Tensor Repeated(Tensor b, long n) => b.unsqueeze(1).expand(b.shape[0], n).clone();
+
+    /// <summary>Whether J'c, for a c of all signs, is the derivative of c'r by parameters that all data share. Where a value depends on the
+    /// parameters of another datum, it is not.</summary>
+    /// <param name="r">Functions [n] of parameters [p].</param>
+    /// <param name="b">[p].</param>
+    /// <param name="at">J, by columns of parameters for each datum.</param>
+    public static bool Confirms(Func<Tensor, Tensor> r, Tensor b, Linearization at)
+    {
+        using var scope = NewDisposeScope();
+        using var on = enable_grad();
+        var one = b.detach().clone().requires_grad_(true);
+        var values = r(one);
+        var c = arange(values.shape[0], dtype: b.dtype, device: b.device).cos_();
+        var expected = values.requires_grad ? Derivative(values, one, c) : zeros_like(b);
+        return Close(at.ApplyTransposed(c), expected); // not the values: small differences of large numbers
+    }
 
     private static Tensor Derivative(Tensor y, Tensor b, Tensor c) =>
         ReverseMode.Derivative([y], [b], [c], again: true)[0] ?? zeros_like(b);

@@ -5,8 +5,8 @@ namespace Amari.LeastSquares;
 
 /// <summary>The residuals of a curve fit: r_i = w_i (f(b, x_i) - y_i), for a function of few parameters b.</summary>
 /// <remarks>If f is pointwise (the value at a datum depends on b and that datum alone), one backward pass gives all of J, and two the exact
-/// second derivative along a direction. Whether it is, is checked at the first linearization; other functions get J by a backward pass for
-/// each datum, and a second derivative by differences, which is reported once on standard error.</remarks>
+/// second derivative along a direction. Whether it is, is checked at each linearization; other functions get J by a backward pass for each
+/// datum, and a second derivative by differences, which is reported once on standard error.</remarks>
 public sealed class CurveResiduals : Residuals
 {
     private readonly CurveFunction _f;
@@ -115,7 +115,19 @@ public sealed class CurveResiduals : Residuals
         return _bounds is null ? At() : Within(_bounds);
     }
 
-    private CurveLinearization At() => CurveLinearization.Of(Residual, _b, _y.shape[0], _isPointwise == true);
+    private CurveLinearization At()
+    {
+        if (_isPointwise == true)
+        {
+            var at = CurveLinearization.Of(Residual, _b, _y.shape[0], pointwise: true);
+            if (!at.IsFinite || CurveFunction.Confirms(Residual, _b, at))
+                return at;
+            at.Dispose();
+            _f.Refute();
+            _isPointwise = false;
+        }
+        return CurveLinearization.Of(Residual, _b, _y.shape[0], pointwise: false);
+    }
 
     /// <summary>Puts b within the bounds, and linearizes there. If J is not finite at a bound that was just reached, as that of a root at
     /// 0, b goes a little back.</summary>

@@ -136,8 +136,8 @@ public static partial class Float32Products
         using var off = no_grad();
         using var scope = NewDisposeScope();
         using var generator = new Generator(1);
-        var a = randn([Size, Size], generator: generator);
-        var b = randn([Size, Size], generator: generator);
+        var a = randn([Size, Size], dtype: ScalarType.Float32, generator: generator);
+        var b = randn([Size, Size], dtype: ScalarType.Float32, generator: generator);
         var exact = a.to_type(ScalarType.Float64).mm(b.to_type(ScalarType.Float64));
         return (a.mm(b).to_type(ScalarType.Float64).sub(exact).norm() / exact.norm()).ToDouble();
     }

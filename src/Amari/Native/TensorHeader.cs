@@ -67,10 +67,10 @@ internal readonly unsafe struct TensorHeader : IEquatable<TensorHeader>
             plain.narrow(0, 1, 3),
             plain.to_type(ScalarType.BFloat16),
             plain.to_type(ScalarType.Float64),
-            zeros([2, 1, 1, 1, 1, 1, 9]),
+            zeros([2, 1, 1, 1, 1, 1, 9], ScalarType.Float32),
         ];
         return Matches(plain)
-            && Of(plain.Handle).Equals(Of(zeros([7, 5]).Handle))
+            && Of(plain.Handle).Equals(Of(zeros([7, 5], ScalarType.Float32).Handle))
             && others.All(t => Matches(t) && !Of(t.Handle).Equals(Of(plain.Handle)));
     }
 

@@ -2,7 +2,8 @@ using Amari.Curvature;
 
 namespace Amari.Optimizers;
 
-/// <summary>A step that is judged by the loss of its own batch, and may be taken back.</summary>
+/// <summary>A step that is judged by the loss of its own batch, and may be taken back. It is, unless it is kept: an exception from the
+/// user's model leaves the parameters as they were.</summary>
 /// <param name="parameters">w, as they are before the step.</param>
 /// <param name="loss">Computes L at the parameters as they are then.</param>
 /// <param name="before">L(w).</param>
@@ -20,6 +21,7 @@ internal sealed class TrialStep(ParameterLayout parameters, Func<double> loss, d
         : this(objective.Parameters, objective.Loss, before, restorable) { }
 
     private const double RoundingErrors = 10; // of the loss, in units of its last place (Conn, Gould and Toint 2000, §17.4.2)
+    private bool _isOpen = restorable; // neither kept nor taken back
     private readonly Tensor? _start = restorable ? parameters.Read().DetachFromDisposeScope() : null;
 
     /// <summary>w : [d]; not to be changed.</summary>
@@ -49,10 +51,18 @@ internal sealed class TrialStep(ParameterLayout parameters, Func<double> loss, d
     {
         using var scope = NewDisposeScope();
         parameters.Write(Start.add(direction, alpha: size));
+        _isOpen = true;
     }
 
     /// <summary>Puts w back, bit for bit.</summary>
-    public void TakeBack() => parameters.Write(Start);
+    public void TakeBack()
+    {
+        parameters.Write(Start);
+        _isOpen = false;
+    }
+
+    /// <summary>The parameters stay where they are.</summary>
+    public void Keep() => _isOpen = false;
 
     /// <summary>Whether a loss is above L(w) beyond rounding, or no number.</summary>
     public bool Rises(double after) => !(after <= before + Rounding);
@@ -71,6 +81,11 @@ internal sealed class TrialStep(ParameterLayout parameters, Func<double> loss, d
             : 1;
     }
 
-    /// <summary>Frees w; the parameters stay where they are.</summary>
-    public void Dispose() => _start?.Dispose();
+    /// <summary>Puts w back, unless the step was kept, and frees it.</summary>
+    public void Dispose()
+    {
+        if (_isOpen)
+            TakeBack();
+        _start?.Dispose();
+    }
 }

@@ -125,14 +125,19 @@ public sealed record CurveFit
         return Band(points, level);
     }
 
-    /// <summary>g' C g.</summary>
+    /// <summary>g' C g; infinite where g has a part whose covariance is.</summary>
     private double Variance(ReadOnlySpan<double> g)
     {
         double sum = 0;
         for (int i = 0; i < g.Length; i++)
         for (int j = 0; j < g.Length; j++)
-            if (g[i] != 0 && g[j] != 0)
-                sum += g[i] * _covariance[i, j] * g[j];
+        {
+            if (g[i] == 0 || g[j] == 0)
+                continue;
+            if (double.IsPositiveInfinity(_covariance[i, j]))
+                return double.PositiveInfinity;
+            sum += g[i] * _covariance[i, j] * g[j];
+        }
         return sum;
     }
 

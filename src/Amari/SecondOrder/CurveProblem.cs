@@ -212,7 +212,10 @@ internal sealed class CurveProblem
         double[] values = inverse.Elements<double>();
         for (int i = 0; i < free.Length; i++)
         for (int j = 0; j < free.Length; j++)
-            covariance[free[i], free[j]] = double.IsPositiveInfinity(variance) ? variance : variance * values[i * free.Length + j];
+            covariance[free[i], free[j]] =
+                double.IsPositiveInfinity(variance) || rank < free.Length
+                    ? double.PositiveInfinity
+                    : variance * values[i * free.Length + j];
     }
 
     private double RSquared(double rss)

@@ -93,38 +93,31 @@ public sealed class DampedGaussNewton : LeastSquaresOptimizer<DampedGaussNewton.
         if (!double.IsFinite(slope + curvature))
             return Skipped(loss, curvature: true);
         using var trial = new TrialStep(residuals.Parameters, () => Loss(residuals, at), loss);
-        try
+        var (size, after, evaluations, finite) = Search(trial, direction, o.LearningRate * clip, loss);
+        bool accepted = size > 0;
+        if (accepted)
         {
-            var (size, after, evaluations, finite) = Search(trial, direction, o.LearningRate * clip, loss);
-            bool accepted = size > 0;
-            if (accepted)
-                trial.Move(direction, size);
-            else
-                trial.TakeBack();
-            Direction = accepted && o.Momentum is not null ? direction : null;
-            double predicted = -(size * slope + 0.5 * size * size * curvature);
-            return Made(accepted, loss, after, direction, size, predicted, trial.ReductionRatio(after, predicted)) with
-            {
-                Damping = lambda,
-                Solver = system.Solver,
-                LeastSquaresStatus =
-                    GradientNorm == 0 ? Amari.LeastSquaresStatus.Gradient
-                    : accepted || o.Momentum is not null ? null
-                    : !finite ? Amari.LeastSquaresStatus.NotFinite
-                    : Amari.LeastSquaresStatus.Stuck,
-                GradientCosine = GradientCosine(at, system, loss),
-                RelativeStep = Ratio(size * WeightedNorm(system, direction), ResidualScale(residuals, system, trial.Start, loss)),
-                Evaluations = evaluations,
-                Trials = evaluations,
-                CgIterations = system.Iterations,
-                CgStatus = system.Status,
-            };
+            trial.Move(direction, size);
+            trial.Keep();
         }
-        catch
+        Direction = accepted && o.Momentum is not null ? direction : null;
+        double predicted = -(size * slope + 0.5 * size * size * curvature);
+        return Made(accepted, loss, after, direction, size, predicted, trial.ReductionRatio(after, predicted)) with
         {
-            trial.TakeBack();
-            throw;
-        }
+            Damping = lambda,
+            Solver = system.Solver,
+            LeastSquaresStatus =
+                GradientNorm == 0 ? Amari.LeastSquaresStatus.Gradient
+                : accepted || o.Momentum is not null ? null
+                : !finite ? Amari.LeastSquaresStatus.NotFinite
+                : Amari.LeastSquaresStatus.Stuck,
+            GradientCosine = GradientCosine(at, system, loss),
+            RelativeStep = Ratio(size * WeightedNorm(system, direction), ResidualScale(residuals, system, trial.Start, loss)),
+            Evaluations = evaluations,
+            Trials = evaluations,
+            CgIterations = system.Iterations,
+            CgStatus = system.Status,
+        };
     }
 
     private Tensor Propose(DampedSystem system, Linearization at)

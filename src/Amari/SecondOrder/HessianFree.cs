@@ -135,9 +135,10 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
             after = trial.LossAt(p, size *= Shrink);
         bool accepted = Falls();
         if (accepted)
+        {
             trial.Move(p, size);
-        else
-            trial.TakeBack();
+            trial.Keep();
+        }
         Direction = accepted ? cg.Solution : null;
         return Made(accepted, loss, after, p, size, predicted, ratio) with
         {

@@ -151,7 +151,11 @@ public sealed partial class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
         }
         bool moved = iterations > 0 || LargestEntry(now.Gradient) <= o.GradientTolerance;
         bool accepted = moved && double.IsFinite(now.Loss) && !(o.StepRejection && trial.Rises(now.Loss));
-        layout.Write(accepted ? now.W : start.W);
+        if (accepted)
+        {
+            layout.Write(now.W);
+            trial.Keep();
+        }
         Adapted = accepted ? now.Loss : loss; // where the next step begins, if it is on the same data
         if (!accepted)
             Forget("a step was rejected");

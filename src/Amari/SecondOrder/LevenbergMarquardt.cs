@@ -123,20 +123,12 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
             loss,
             rounding: double.IsFinite(size) ? residuals.RoundingOfNorm(size) * Math.Sqrt(2 * loss) : 0
         );
-        try
+        return Search(new(residuals, at, system, scale, trial, loss, Group.Options.LearningRate * clip), unit) with
         {
-            return Search(new(residuals, at, system, scale, trial, loss, Group.Options.LearningRate * clip), unit) with
-            {
-                Solver = system.Solver,
-                CgIterations = system.Iterations,
-                CgStatus = system.Status,
-            };
-        }
-        catch
-        {
-            trial.TakeBack();
-            throw;
-        }
+            Solver = system.Solver,
+            CgIterations = system.Iterations,
+            CgStatus = system.Status,
+        };
     }
 
     /// <summary>What the trials of a step have in common.</summary>
@@ -272,7 +264,9 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         }
         double gain = trial.ReductionRatio(after, predicted);
         bool accepted = gain > 0;
-        if (tried && !accepted)
+        if (accepted)
+            trial.Keep();
+        else if (tried)
             trial.TakeBack();
         var report = Made(accepted, loss, after, step, 1, predicted, gain) with { StepSize = size, Acceleration = acceleration };
         return (report, length);

@@ -200,9 +200,10 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             end.Gradient.Dispose();
         bool accepted = end.Step > 0;
         if (accepted)
+        {
             trial.Move(d, end.Step);
-        else
-            trial.TakeBack();
+            trial.Keep();
+        }
         double predicted = promised(end.Step);
         return Made(accepted, loss, end.Loss, d, end.Step, predicted, accepted ? trial.ReductionRatio(end.Loss, predicted) : null) with
         {

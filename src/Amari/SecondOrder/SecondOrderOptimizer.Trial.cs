@@ -65,8 +65,8 @@ public abstract partial class SecondOrderOptimizer<TOptions>
         double after = trial.LossAt(direction, size),
             ratio = trial.ReductionRatio(after, predicted);
         bool accepted = double.IsFinite(after) && ratio >= least;
-        if (!accepted)
-            trial.TakeBack();
+        if (accepted)
+            trial.Keep();
         return Made(accepted, loss, after, direction, size, predicted, ratio);
     }
 

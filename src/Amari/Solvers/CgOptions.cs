@@ -13,7 +13,8 @@ public sealed record CgOptions
         init => field = Require.AtLeast(1, value);
     } = 250;
 
-    /// <summary>Relative tolerance > 0: stop once |b - C x| ≤ tolerance · |b|.</summary>
+    /// <summary>Relative tolerance > 0: stop once |b - C x| ≤ tolerance · |b|. The recurrence computes it; that of
+    /// the true one stays above about ε κ for the condition number κ of C.</summary>
     public double Tolerance
     {
         get;

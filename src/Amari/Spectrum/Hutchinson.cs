@@ -69,6 +69,7 @@ public static class Hutchinson
     {
         ArgumentNullException.ThrowIfNull(op);
         Require.AtLeast(2, probes);
+        using var run = op.BeginRun();
         using var generator = Probes.Generator(seed);
         var samples = new List<double>();
         int together = (int)Math.Clamp(Entries / op.Dimension, 1, 16);

@@ -26,6 +26,8 @@ namespace Amari.Spectrum;
 /// </code></example>
 public static class Lanczos
 {
+    private const double RoundingUnits = 8; // of a residual; those of inner products grow with their length
+
     /// <param name="op">C.</param>
     /// <param name="options">Which pairs, and how accurate.</param>
     /// <param name="progress">Called after each product.</param>
@@ -51,6 +53,7 @@ public static class Lanczos
         var rows = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device);
         var basis = new KrylovBasis(rows);
         basis.Set(0, options.Start is null ? Random(op, generator) : Start(op, options));
+        double rounding = finfo(op.Type).eps * Math.Max(RoundingUnits, Math.Sqrt(op.Dimension) / RoundingUnits);
         int retained = 0,
             products = 0,
             converged = 0;
@@ -76,7 +79,7 @@ public static class Lanczos
             var (values, vectors) = linalg.eigh(tensor(basis.Leading(size))); // ascending
             double[] theta = values.Elements<double>(),
                 last = vectors[size - 1].Elements<double>();
-            double accuracy = finfo(op.Type).eps * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1]));
+            double accuracy = rounding * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1]));
             double[] residual = [.. last.Select(s => Math.Max(Math.Abs(beta * s), accuracy))];
             double tolerance = Math.Max(options.Tolerance * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1])), accuracy);
             int[] chosen = options.End.Choose(size, Math.Min(requested, size));

@@ -37,7 +37,7 @@ internal static class Probes
     private static Tensor Rows(LinearOperator op, long count, Generator generator, Action<Tensor, ulong> fill)
     {
         using var scope = NewDisposeScope();
-        var rows = empty(count, op.Dimension);
+        var rows = empty(count, op.Dimension, dtype: ScalarType.Float32);
         long[] seeds = randint(0, 1L << 62, [count], dtype: ScalarType.Int64, generator: generator).Elements<long>();
         for (int i = 0; i < count; i++)
             fill(rows[i], (ulong)seeds[i]);

@@ -62,18 +62,26 @@ public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> P
     /// <summary>The density smoothed by a Gaussian, on an even grid that contains its tails: it integrates to 1. Empty if a node is not
     /// finite.</summary>
     /// <param name="points">≥ 2. More are used if the spacing would exceed the width of the kernel.</param>
-    /// <param name="width">σ > 0 of the kernel; by default a hundredth of the range.</param>
+    /// <param name="width">σ of the kernel, at least a millionth of the range; by default a hundredth of it.</param>
     public IReadOnlyList<DensityPoint> Smooth(int points = 1000, double? width = null)
     {
         Require.AtLeast(2, points);
-        const double Tail = 4;
+        const double Tail = 4,
+            Narrowest = 1e-6;
         if (!double.IsFinite(High - Low))
             return [];
         double sigma =
             Require.PositiveOrNull(width) ?? Math.Max((High - Low) / 100, Math.Max(1e-6 * Math.Max(Math.Abs(High), Math.Abs(Low)), 1e-100));
+        if (sigma < Narrowest * (High - Low))
+            throw new ArgumentOutOfRangeException(
+                nameof(width),
+                FormattableString.Invariant(
+                    $"The width is {sigma}; it must be at least a millionth of the range, {Narrowest * (High - Low)}."
+                )
+            );
         double low = Low - Tail * sigma,
             high = High + Tail * sigma;
-        int count = (int)Math.Max(points, Math.Min(1e6, Math.Ceiling((high - low) / sigma) + 1));
+        int count = (int)Math.Max(points, Math.Ceiling((high - low) / sigma) + 1);
         return
         [
             .. Enumerable
