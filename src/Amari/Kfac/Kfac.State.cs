@@ -18,6 +18,7 @@ public sealed partial class Kfac
         var tensors = inner.Tensors.ToDictionary(t => FallbackPrefix + t.Key, t => t.Value);
         var values = SnapshotHeader();
         values["step"] = _step;
+        values["likelihood"] = _likelihood?.GetType().Name;
         values["options"] = SavedState.Write(Shared);
         values["initialLearningRate"] = Group.InitialLearningRate;
         values["rates"] = new JsonArray([.. _rates.Select(r => (JsonNode)r.First)]);
@@ -50,6 +51,10 @@ public sealed partial class Kfac
         var (tensors, values) = snapshot;
         var takeHeader = ReadSnapshotHeader(values);
         JsonArray Listed(string name) => values[name] as JsonArray ?? throw new InvalidDataException($"The state lacks '{name}'.");
+        if (values.TryGetPropertyValue("likelihood", out var likelihood) && (string?)likelihood != _likelihood?.GetType().Name)
+            throw new InvalidDataException(
+                $"The state is of K-FAC {With((string?)likelihood)}, not {With(_likelihood?.GetType().Name)}: make it as it was made."
+            );
         var updates = SavedState.Required(values, "blocks").AsObject();
         var demoted = SavedState.Required(values, "demoted").AsObject();
         var expected = Estimate.Blocks.Select(b => b.Name).Concat(_demoted.Keys).Order(StringComparer.Ordinal);
@@ -102,6 +107,8 @@ public sealed partial class Kfac
         _rules.Restore(values);
         ArmCapture();
     }
+
+    private static string With(string? likelihood) => likelihood is null ? "without a likelihood" : $"with the likelihood {likelihood}";
 
     private void RestoreMomentum(IReadOnlyDictionary<string, Tensor> tensors)
     {

@@ -155,6 +155,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner, I
     /// <param name="gradientScale">Null to clip by <see cref="Optimizer.MaxGradientNorm"/>.</param>
     private void Advance(double? gradientScale)
     {
+        RequireState();
         using var off = no_grad();
         using var scope = NewDisposeScope();
         if (_batch is null && EvaluatesLoss)

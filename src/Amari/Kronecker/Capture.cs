@@ -56,6 +56,7 @@ internal sealed partial class Capture : IDisposable
                 nameof(model)
             );
         (_model, _settings, _likelihood, _generator, _part) = (model, settings, likelihood, generator, part);
+        CurvatureBlock? own = null; // of a model that is itself a layer: TorchSharp's hooks are in no order
         foreach (var blocks in layers.GroupBy(l => l.Layer, l => l.Block, ReferenceEqualityComparer.Instance))
             switch (blocks.Key)
             {
@@ -63,7 +64,10 @@ internal sealed partial class Capture : IDisposable
                     var only = blocks.Single();
                     if (layer is Linear linear)
                         _linear[linear] = only;
-                    _unhook.Add(layer.register_forward_hook((_, x, s) => Seen(only, x, s)).remove);
+                    if (ReferenceEquals(layer, model))
+                        own = only;
+                    else
+                        _unhook.Add(layer.register_forward_hook((_, x, s) => Seen(only, x, s)).remove);
                     break;
                 case MultiheadAttention module:
                     NativeAttention attention = new(module);
@@ -78,7 +82,6 @@ internal sealed partial class Capture : IDisposable
                     );
                     break;
             }
-        // the hooks of the model come last, so that a model that is itself a layer is seen first
         switch (model)
         {
             case nn.Module<Tensor, Tensor> m:
@@ -92,7 +95,7 @@ internal sealed partial class Capture : IDisposable
                         }
                     ).remove
                 );
-                _unhook.Add(m.register_forward_hook((_, _, f) => End(f)).remove);
+                _unhook.Add(m.register_forward_hook((_, x, f) => End(own is null ? f : Seen(own, x, f))).remove);
                 break;
             case nn.Module<Tensor, Tensor, Tensor> m:
                 _unhook.Add(

@@ -59,6 +59,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     /// <returns>The closure's loss, or null.</returns>
     public override Tensor? step(Func<Tensor>? closure = null)
     {
+        RequireState();
         Tensor? loss = null;
         if (closure is not null)
             using (enable_grad())

@@ -186,8 +186,8 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
             gradient = gradient.mul(where(norm.gt(most), most / norm, ones_like(norm)));
             norm = norm.minimum(most);
         }
-        mean.lerp_(norm, Math.Max(1.0 / step, 1 - Decay));
-        return gradient;
+        mean.lerp_(where(norm.gt(0), norm, mean), Math.Max(1.0 / step, 1 - Decay));
+        return gradient; // one of zeros has no length, and none in the mean
     }
 
     /// <summary>U V' of M = U S V', nearly: the quintic iteration X ← p(X X') X, p(A) = a I + b A + c A², from M / ‖M‖, whose singular

@@ -18,8 +18,21 @@ public abstract class Optimizer : optim.Optimizer
         IdleThreads.Watch();
     }
 
+    private bool _isDisposed;
+
     private protected Optimizer()
         : base(IntPtr.Zero) { }
+
+    /// <summary>A step is made: the state is still there.</summary>
+    /// <exception cref="ObjectDisposedException">It was disposed.</exception>
+    private protected void RequireState() => ObjectDisposedException.ThrowIf(_isDisposed, this);
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        _isDisposed = true;
+        base.Dispose(disposing);
+    }
 
     /// <summary>Which method updates each parameter, and why.</summary>
     public abstract Coverage Coverage { get; }

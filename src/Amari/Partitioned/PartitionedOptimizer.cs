@@ -148,6 +148,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
     /// <returns>The closure's loss, or null.</returns>
     public override Tensor? step(Func<Tensor>? closure = null)
     {
+        RequireState();
         Tensor? loss = null;
         if (closure is not null)
             using (enable_grad())

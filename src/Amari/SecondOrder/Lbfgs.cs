@@ -204,7 +204,7 @@ public sealed partial class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
         {
             double rounding = finfo(layout.Type).eps * Math.Abs(now.Loss);
             var search = new StrongWolfe(At, o.SufficientDecrease, o.SlopeTolerance, o.MaxEvaluations, rounding);
-            end = search.Search(start, first);
+            end = search.Search(start, first, isGuess: _history.Count == 0);
             unbounded = search.IsUnbounded;
         }
         evaluations += evaluated;
@@ -217,6 +217,8 @@ public sealed partial class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
 
         StrongWolfe.Point At(double t)
         {
+            if (t > finfo(layout.Type).max)
+                return new(t, double.PositiveInfinity, double.NaN, zeros_like(p));
             layout.Write(now.W.add(p, alpha: t));
             var (value, at) = objective.Gradient();
             evaluated++;

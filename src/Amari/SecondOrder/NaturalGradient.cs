@@ -48,6 +48,10 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         /// then taken back, and λ rises at once.</summary>
         public AdaptiveDamping? AdaptiveDamping { get; init; }
 
+        /// <summary>Whether a step that raised the loss of its batch is halved until it does not. Adaptive damping takes it back, and a line
+        /// search does not take it.</summary>
+        public bool StepRejection { get; init; } = true;
+
         /// <summary>How the step size is chosen along D: a line search costs a gradient per size that it tries, and excludes
         /// <see cref="KlRadius"/>.</summary>
         public LineSearch LineSearch
@@ -145,10 +149,11 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
                 };
             size *= Math.Sqrt(2 * epsilon / curvature);
         }
+        double? achieved = null;
         var report =
-            o.LineSearch == LineSearch.StrongWolfe
-                ? Search(objective, loss, gradient, d, size, Promised)
-                : Try(objective, loss, d, size, Promised(size), o.AdaptiveDamping is null ? double.NegativeInfinity : 0);
+            o.LineSearch == LineSearch.StrongWolfe ? Search(objective, loss, gradient, d, size, Promised, Reached)
+            : o.AdaptiveDamping is null ? Try(objective, loss, d, size, Promised, shorten: o.StepRejection, reached: Reached)
+            : Try(objective, loss, d, size, Promised, least: 0, reached: Reached);
         Adapt(report, objective.Parameters.Type);
         return report with
         {
@@ -157,20 +162,22 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             CgIterations = cg?.Iterations,
             CgStatus = cg?.Status,
             TargetKl = o.KlRadius * o.LearningRate * o.LearningRate,
-            AchievedKl = report.Outcome == StepOutcome.Accepted ? MeanKl() : null,
+            AchievedKl = achieved,
         };
 
         double Promised(double t) => -(t * slope + 0.5 * t * t * curvature);
 
         StepReport Skipped() => this.Skipped(loss, curvature: true) with { Damping = lambda, Solver = solver };
 
-        double MeanKl()
+        void Reached()
         {
-            if (Output(objective).Output is not { } after)
-                return objective.Ranks.Sum(0)[0] / terms;
-            var kl = likelihood.KlDivergence(before!, after);
-            double sum = (counted is null ? kl : kl * counted.reshape(kl.shape)).sum().ToDouble();
-            return objective.Ranks.Sum(sum)[0] / terms;
+            double sum = 0; // of a rank without examples
+            if (Output(objective).Output is { } after)
+            {
+                var kl = likelihood.KlDivergence(before!, after);
+                sum = (counted is null ? kl : kl * counted.reshape(kl.shape)).sum().ToDouble();
+            }
+            achieved = objective.Ranks.Sum(sum)[0] / terms;
         }
     }
 
@@ -189,7 +196,15 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
     }
 
     /// <summary>The step to the point that a line search finds; none where the loss does not fall.</summary>
-    private StepReport Search(Objective objective, double loss, Tensor gradient, Tensor d, double first, Func<double, double> promised)
+    private StepReport Search(
+        Objective objective,
+        double loss,
+        Tensor gradient,
+        Tensor d,
+        double first,
+        Func<double, double> promised,
+        Action reached
+    )
     {
         using var trial = new TrialStep(objective, loss);
         int evaluations = 0;
@@ -202,6 +217,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         if (accepted)
         {
             trial.Move(d, end.Step);
+            reached();
             trial.Keep();
         }
         double predicted = promised(end.Step);

@@ -31,6 +31,10 @@ public sealed class Newton : SecondOrderOptimizer<Newton.Options>
             init => field = Require.NonNegative(value);
         } = 1e-3;
 
+        /// <summary>Whether a step that raised the loss of its batch is halved until it does not, and taken back if no length helps: H + λ I
+        /// is then indefinite, and λ too small. Newton's own steps may go up, as to a saddle; an event says so.</summary>
+        public bool StepRejection { get; init; }
+
         /// <summary>Upper bound of the bytes of a step's dense matrices, > 0.</summary>
         public long MaxDenseBytes
         {
@@ -68,7 +72,7 @@ public sealed class Newton : SecondOrderOptimizer<Newton.Options>
         var d = solution.neg_();
         double slope = Dot(gradient, d),
             curvature = Dot(d, damped.mv(d)) - lambda * Dot(d, d);
-        return Try(objective, loss, d, eta, -(eta * slope + 0.5 * eta * eta * curvature)) with
+        return Try(objective, loss, d, eta, t => -(t * slope + 0.5 * t * t * curvature), shorten: Group.Options.StepRejection) with
         {
             Damping = lambda,
             NegativeCurvature = !definite,

@@ -90,7 +90,7 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
             radius = Radius,
             eta = o.LearningRate;
         if (norm == 0)
-            return Try(objective, loss, gradient, eta, 0) with
+            return Try(objective, loss, gradient, eta, _ => 0) with
             {
                 Radius = radius,
                 CgIterations = 0,
@@ -112,7 +112,7 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
             return Skipped(loss, curvature: true) with { Radius = radius, CgIterations = inner.Iterations, SteihaugStatus = inner.Status };
         double slope = Dot(gradient, inner.Step),
             curvature = -2 * (inner.PredictedReduction + slope); // p'Hp
-        var report = Try(objective, loss, inner.Step, eta, -(eta * slope + 0.5 * eta * eta * curvature), o.AcceptanceRatio);
+        var report = Try(objective, loss, inner.Step, eta, t => -(t * slope + 0.5 * t * t * curvature), o.AcceptanceRatio);
         bool bounded = inner.Status is SteihaugStatus.Boundary or SteihaugStatus.NegativeCurvature;
         double shrunk = Math.Max(Shrink * radius, double.Epsilon),
             grown = bounded ? Math.Min(Grow * radius, o.MaxRadius) : radius;

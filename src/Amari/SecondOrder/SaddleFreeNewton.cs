@@ -25,6 +25,9 @@ public sealed class SaddleFreeNewton : SecondOrderOptimizer<SaddleFreeNewton.Opt
             init => field = Require.NonNegative(value);
         } = 1e-3;
 
+        /// <summary>Whether a step that raised the loss of its batch is halved until it does not.</summary>
+        public bool StepRejection { get; init; } = true;
+
         /// <summary>Upper bound of the bytes of a step's dense matrices, > 0.</summary>
         public long MaxDenseBytes
         {
@@ -63,7 +66,14 @@ public sealed class SaddleFreeNewton : SecondOrderOptimizer<SaddleFreeNewton.Opt
         scaled.masked_fill_(c.eq(0), 0); // a flat direction without a gradient, at λ = 0
         double slope = Dot(c, scaled),
             curvature = Dot(scaled.square(), h);
-        return Try(objective, loss, q.mv(scaled), eta, -(eta * slope + 0.5 * eta * eta * curvature)) with
+        return Try(
+            objective,
+            loss,
+            q.mv(scaled),
+            eta,
+            t => -(t * slope + 0.5 * t * t * curvature),
+            shorten: Group.Options.StepRejection
+        ) with
         {
             Damping = lambda,
             NegativeCurvature = h[0].ToDouble() < -finfo(h.dtype).eps * h.numel() * h.abs().max().ToDouble(),

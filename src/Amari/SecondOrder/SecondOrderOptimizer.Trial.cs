@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Native;
 using Amari.Optimizers;
 
 namespace Amari;
@@ -44,30 +45,51 @@ public abstract partial class SecondOrderOptimizer<TOptions>
     /// <summary>Whether no number of a matrix or vector is infinite or NaN.</summary>
     private protected static bool IsFinite(Tensor x) => double.IsFinite(GradientCheck.LargestMagnitude(x));
 
+    private const int Halvings = 30;
+
     /// <summary>Tries w + s D; keeps it if the loss there is finite and the reduction at least a share of what the model
     /// promises.</summary>
     /// <param name="objective">L.</param>
     /// <param name="loss">L(w).</param>
     /// <param name="direction">D : [d].</param>
     /// <param name="size">s.</param>
-    /// <param name="predicted">The reduction that the model promises of s D.</param>
+    /// <param name="promised">The reduction that the model promises of s D, by s.</param>
     /// <param name="least">The smallest ρ that is accepted; any, if it is -∞.</param>
+    /// <param name="reached">Called where the step ends, if it is accepted.</param>
+    /// <param name="shorten">Whether a step that raises the loss is halved until it does not. One that rises otherwise is reported.</param>
     private protected StepReport Try(
         Objective objective,
         double loss,
         Tensor direction,
         double size,
-        double predicted,
-        double least = double.NegativeInfinity
+        Func<double, double> promised,
+        double least = double.NegativeInfinity,
+        bool shorten = false,
+        Action? reached = null
     )
     {
         using var trial = new TrialStep(objective, loss);
-        double after = trial.LossAt(direction, size),
-            ratio = trial.ReductionRatio(after, predicted);
-        bool accepted = double.IsFinite(after) && ratio >= least;
+        double after = trial.LossAt(direction, size);
+        for (int i = 0; shorten && i < Halvings && trial.Rises(after); i++)
+        {
+            if (i == 0)
+                Log("the step raised the loss of its batch and was shortened");
+            after = trial.LossAt(direction, size /= 2);
+        }
+        double ratio = trial.ReductionRatio(after, promised(size));
+        bool rises = trial.Rises(after),
+            accepted = double.IsFinite(after) && ratio >= least && !(shorten && rises);
         if (accepted)
+        {
+            reached?.Invoke();
             trial.Keep();
-        return Made(accepted, loss, after, direction, size, predicted, ratio);
+        }
+        if (accepted && rises)
+        {
+            Log("the step raised the loss of its batch");
+            Warnings.Once($"{GetType().Name}: a step raised the loss of its batch. StepRejection of its options shortens such steps.");
+        }
+        return Made(accepted, loss, after, direction, size, promised(size), ratio);
     }
 
     /// <summary>The report of a trial step s D.</summary>

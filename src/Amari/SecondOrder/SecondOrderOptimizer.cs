@@ -190,6 +190,7 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
         Func<double, Tensor, double, StepReport> update
     )
     {
+        RequireState();
         using var scope = NewDisposeScope();
         Steps++;
         Follow(parameters);

@@ -44,7 +44,8 @@ internal sealed class StrongWolfe(
     /// <summary>The point found; the given start where the loss has fallen enough nowhere.</summary>
     /// <param name="start">t = 0, with a negative slope; its gradient stays.</param>
     /// <param name="first">The first t > 0.</param>
-    public Point Search(Point start, double first)
+    /// <param name="isGuess">Whether nothing is known of the scale of t: while what is to be gained is below rounding, it grows.</param>
+    public Point Search(Point start, double first, bool isGuess = false)
     {
         var last = start;
         double t = first;
@@ -54,6 +55,11 @@ internal sealed class StrongWolfe(
             if (!Falls(p, start) || p.Loss >= last.Loss)
             {
                 p.Gradient.Dispose();
+                if (isGuess && t < Furthest * first && Math.Abs(t * start.Slope) <= rounding && Math.Abs(p.Loss - start.Loss) <= rounding)
+                {
+                    t *= Most;
+                    continue;
+                }
                 return Zoom(start, last, p);
             }
             if (IsFlat(p, start))

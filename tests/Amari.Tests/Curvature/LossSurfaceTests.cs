@@ -78,6 +78,11 @@ public class LossSurfaceTests
             Assert.True((path[^1] + x * directions.select(1, 0) + y * directions.select(1, 1) - point).norm().ToDouble() < 1e-10);
         }
         Assert.Throws<ArgumentException>(() => LossSurface.Principal(path[..2]));
+        foreach (var type in (ScalarType[])[ScalarType.Float32, ScalarType.Float64])
+        {
+            Assert.Throws<ArgumentException>(() => LossSurface.Principal([w, w, w, w]));
+            Assert.Throws<ArgumentException>(() => LossSurface.Principal([.. Enumerable.Range(1, 5).Select(i => (i * w).to_type(type))]));
+        }
     }
 
     private sealed class Stopper(CancellationTokenSource stop) : IProgress<double>

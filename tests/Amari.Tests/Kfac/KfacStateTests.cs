@@ -80,6 +80,25 @@ public sealed class KfacStateTests : MixedModelTest
         Assert.Throws<InvalidDataException>(() => third.Restore(other.Snapshot()));
     }
 
+    [Fact]
+    public void State_of_another_likelihood_is_refused_and_changes_nothing()
+    {
+        var (model, other) = (Model(), Model());
+        var empirical = Base with { Curvature = Base.Curvature with { Fisher = FisherOptions.Of(FisherKind.Empirical) } };
+        using var with = new Kfac(model, empirical, new Categorical());
+        using var without = new Kfac(other, empirical);
+        Step(model, with, 0);
+        Step(other, without, 0);
+        string before = JsonSerializer.Serialize(without.Snapshot().Values);
+        var error = Assert.Throws<InvalidDataException>(() => without.Restore(with.Snapshot()));
+        Assert.Contains("with the likelihood Categorical, not without a likelihood", error.Message, StringComparison.Ordinal);
+        Assert.Equal(before, JsonSerializer.Serialize(without.Snapshot().Values));
+        Assert.Throws<InvalidDataException>(() => with.Restore(without.Snapshot()));
+        var older = with.Snapshot();
+        older.Values.Remove("likelihood"); // of a state that does not say
+        with.Restore(older);
+    }
+
     [Theory, InlineData(DampingMethod.FactoredTikhonov), InlineData(DampingMethod.Ekfac)]
     public void State_moves_to_a_device(DampingMethod method)
     {

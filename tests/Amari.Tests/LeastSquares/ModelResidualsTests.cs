@@ -238,6 +238,47 @@ public sealed class ModelResidualsTests
         }
     }
 
+    /// <summary>At a start of zeros, what the capture does not see has no derivative.</summary>
+    [Fact]
+    public void A_weight_used_outside_its_layer_is_found_when_it_matters()
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(5);
+        var block = new Block(b => x => b.First.call(x).tanh() + b.Second.call(nn.functional.linear(x, b.First.weight).square().tanh()));
+        Tensor x = randn(6, 4, dtype: ScalarType.Float64),
+            y = randn(6, 4, dtype: ScalarType.Float64);
+        using (no_grad())
+            block.Second.weight.zero_();
+        ModelResiduals residuals = new(block, new SquaredError(), x, y);
+        residuals.Linearize().Dispose();
+        using (no_grad())
+            block.Second.weight.copy_(randn(4, 4, dtype: ScalarType.Float64));
+        using var at = residuals.Linearize();
+        new SquaredError().Loss(block.call(x), y).backward();
+        var expected = cat([.. block.parameters().Select(p => p.grad!.flatten())]);
+        var gradient = at.ApplyTransposed(at.R);
+        Assert.InRange((gradient / gradient.norm() - expected / expected.norm()).norm().ToDouble(), 0, 1e-10);
+    }
+
+    [Fact]
+    public void Examples_that_depend_on_each_other_are_refused_after_a_batch_of_one()
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(5);
+        var block = new Block(b => x => b.First.call(x).tanh() is var h ? b.Second.call(h - h.mean([0L], keepdim: true)) : x);
+        foreach (int examples in (int[])[1, 1])
+            Linearize(examples).Dispose();
+        Assert.Throws<ArgumentException>(() => Linearize(6));
+
+        Linearization Linearize(int n) =>
+            new ModelResiduals(
+                block,
+                new SquaredError(),
+                randn(n, 4, dtype: ScalarType.Float64),
+                randn(n, 4, dtype: ScalarType.Float64)
+            ).Linearize();
+    }
+
     private sealed class Block : nn.Module<Tensor, Tensor>
     {
         private readonly Linear first = nn.Linear(4, 4, dtype: ScalarType.Float64),

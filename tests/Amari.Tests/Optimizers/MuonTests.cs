@@ -30,6 +30,29 @@ public sealed class MuonTests
             new() { Epsilon = 0.1 }
         );
 
+    [Theory, InlineData(300), InlineData(3000)]
+    public void Steps_without_gradients_leave_the_bound_on_growth(int zeroSteps)
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(2);
+        var w = nn.Parameter(randn(4, 6));
+        using var o = new Muon([w]);
+        for (int step = 0; step < 50; step++)
+            Step(1e-3);
+        for (int step = 0; step < zeroSteps; step++)
+            Step(0);
+        using var before = w.clone();
+        for (int step = 0; step < 10; step++)
+            Step(1e-3);
+        Assert.InRange((w - before).norm().ToDouble(), 0.01, 1);
+
+        void Step(double gradient)
+        {
+            w.grad = full(4, 6, gradient);
+            o.step();
+        }
+    }
+
     /// <summary>Without a bound it decides the direction for a hundred and fifty steps: 10⁴ μᵏ.</summary>
     [Fact]
     public void A_huge_gradient_is_forgotten_within_forty_steps()

@@ -55,6 +55,40 @@ public sealed class LevenbergMarquardtFitTests
     }
 
     [Fact]
+    public void What_the_data_do_not_determine_has_infinite_errors_and_bands()
+    {
+        var exact = LevenbergMarquardt.Fit((b, x) => (b[0] + b[1]) * x, [1, 2, 3, 4], [2, 4, 6, 8], [1, 0]);
+        Assert.Equal([double.PositiveInfinity, double.PositiveInfinity], exact.StandardErrors);
+        var few = LevenbergMarquardt.Fit((b, x) => b[0] - b[1] * x, [1, 2], [2.1, 4], [1, 0]);
+        var singular = LevenbergMarquardt.Fit((b, x) => (b[0] + b[1]) * x - b[2], X, Y, [1, 0, 0]);
+        foreach (var fit in (CurveFit[])[exact, few, singular])
+        {
+            var band = fit.Band([1.0]);
+            Assert.Equal((double.NegativeInfinity, double.PositiveInfinity), (band.Lower[0], band.Upper[0]));
+            Assert.True(double.IsFinite(band.Values[0]));
+        }
+    }
+
+    /// <summary>Below an amplitude of 1 each value is of its datum alone, above it is divided by the largest.</summary>
+    [Fact]
+    public void Values_that_come_to_depend_on_other_data_are_fitted()
+    {
+        using var scope = torch.NewDisposeScope();
+        double[] x = [.. Enumerable.Range(0, 30).Select(i => 0.1 * i)];
+        double[] y = [.. x.Select(t => Math.Exp(-0.7 * t) + 0.3 * Math.Exp(-5 * t) + 0.01 * Math.Sin(9 * t))];
+        var far = LevenbergMarquardt.Fit(Divided, x, y, [2, 0.5]);
+        var near = LevenbergMarquardt.Fit(Divided, x, y, [0.5, 0.5]);
+        Assert.True(far.Converged && near.Converged, $"{far.Reason} {near.Reason}");
+        Assert.Equal(far.ResidualSumOfSquares, near.ResidualSumOfSquares, 1e-9);
+
+        static Tensor Divided(Tensor b, Tensor x)
+        {
+            var z = b[0] * torch.exp(-b[1] * x);
+            return z / z.max().clamp(min: 1) + 0.1 * b[0] * torch.exp(-5 * x);
+        }
+    }
+
+    [Fact]
     public void Data_and_start_may_be_arrays_or_tensors()
     {
         using var scope = torch.NewDisposeScope();

@@ -67,16 +67,28 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
         EachOptionChanges<Newton.Options>(
             (m, o) => new Newton(m, categorical, o),
             memory,
-            new() { Damping = 0.3 },
-            new() { Damping = 0.2 },
-            new() { Damping = 0.3, LearningRate = 0.5 }
+            new() { Damping = 0.3, LearningRate = 4 },
+            new() { Damping = 0.2, LearningRate = 4 },
+            new() { Damping = 0.3, LearningRate = 0.5 },
+            new()
+            {
+                Damping = 0.3,
+                LearningRate = 4,
+                StepRejection = true,
+            }
         );
         EachOptionChanges<SaddleFreeNewton.Options>(
             (m, o) => new SaddleFreeNewton(m, categorical, o),
             memory,
-            new() { Damping = 0.3 },
-            new() { Damping = 0.2 },
-            new() { Damping = 0.3, LearningRate = 0.5 }
+            new() { Damping = 0.3, LearningRate = 4 },
+            new() { Damping = 0.2, LearningRate = 4 },
+            new() { Damping = 0.3, LearningRate = 0.5 },
+            new()
+            {
+                Damping = 0.3,
+                LearningRate = 4,
+                StepRejection = false,
+            }
         );
         EachOptionChanges<NewtonCg.Options>(
             (m, o) => new NewtonCg(m, categorical, o),
@@ -142,6 +154,7 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
         NaturalGradient.Options natural = new()
         {
             Damping = 0.1,
+            LearningRate = 4,
             Fisher = FisherKind.MonteCarlo,
             Solver = new LinearSolver.ConjugateGradient(),
         };
@@ -165,6 +178,10 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
             {
                 LineSearch = LineSearch.StrongWolfe,
                 LearningRate = 20,
+            },
+            natural with
+            {
+                StepRejection = false,
             },
             natural with
             {

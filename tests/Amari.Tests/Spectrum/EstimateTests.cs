@@ -155,6 +155,12 @@ public class EstimateTests
             Assert.Equal(noise, summed);
         }
         Assert.Throws<ArgumentException>(() => GradientNoiseScale.Of(new Objective(model, new Gaussian(), [(x, zeros_like(x))])));
+        var classes = nn.Linear(4, 3, dtype: ScalarType.Float64);
+        (Tensor, Tensor)[] labelled = [.. Enumerable.Range(0, 3).Select(_ => (randn(8, 4, dtype: ScalarType.Float64), randint(3, [8])))];
+        Assert.Equal( // a batch without labels is none
+            GradientNoiseScale.Of(new Objective(classes, new Categorical(), labelled)),
+            GradientNoiseScale.Of(new Objective(classes, new Categorical(), [.. labelled, (labelled[0].Item1, full(8, -100L))]))
+        );
 
         static void Within(double expected, Estimate estimate) =>
             Assert.True(

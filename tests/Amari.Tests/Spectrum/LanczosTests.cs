@@ -141,6 +141,25 @@ public class LanczosTests
         Assert.Equal(LanczosStatus.NotFinite, bad.Status);
     }
 
+    [Theory, InlineData(ScalarType.Float32), InlineData(ScalarType.Float64)]
+    public void Residuals_bound_the_errors_of_long_vectors_too(ScalarType type)
+    {
+        const int Dimension = 200_003;
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        var diagonal = rand(Dimension, dtype: type, generator: generator);
+        diagonal[5] = 50;
+        diagonal[77] = diagonal[1000] = 40;
+        var op = LinearOperator.FromFunction(Dimension, type, v => v * diagonal.unsqueeze(1));
+        using var pairs = Lanczos.Run(op, new() { Count = 2, Tolerance = 1e-14 });
+        Assert.All(pairs.Values.Zip(pairs.Residuals, [50.0, 40.0]), p => Assert.InRange(Math.Abs(p.First - p.Third), 0, p.Second));
+        foreach (var (i, residual) in pairs.Residuals.Index())
+        {
+            var x = pairs.Vectors!.select(1, i).to_type(ScalarType.Float64);
+            Assert.InRange((x * diagonal - pairs.Values[i] * x).norm().ToDouble(), 0, residual);
+        }
+    }
+
     [Fact]
     public void Seed_vectors_and_stop_are_obeyed_and_nothing_leaks()
     {

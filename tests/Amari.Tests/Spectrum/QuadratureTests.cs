@@ -123,6 +123,10 @@ public class QuadratureTests
         Assert.Equal(30, flat.EffectiveRank().Value, 1e-9);
         Assert.Equal(30 * Math.Log(2), flat.LogDeterminant().Value, 1e-9);
         Assert.InRange(flat.Smooth(10).Count, 10, 1_000_000);
+        var wide = LanczosQuadrature.Run(Matrices.Operator([0, 1]), new() { Probes = 2 });
+        var grid = wide.Smooth(10, 2e-6);
+        Assert.Equal(1, grid.Sum(p => p.Density.Value) * (grid[1].Lambda - grid[0].Lambda), 1e-3);
+        Assert.Throws<ArgumentOutOfRangeException>(() => wide.Smooth(10, 1e-7));
         var small = LanczosQuadrature.Run(Matrices.Operator([1, 2, 3]), new() { Probes = 2 });
         Assert.All(small.Probes, p => Assert.Equal([1, 2, 3], p.Nodes.Select(x => Math.Round(x, 9))));
     }

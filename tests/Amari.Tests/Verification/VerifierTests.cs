@@ -31,6 +31,40 @@ public sealed class VerifierTests : IDisposable
         Assert.True(report.Passed);
     }
 
+    /// <summary>From 512 examples on, K-FAC's own choice is a quadratic model.</summary>
+    [Theory, InlineData(511), InlineData(520)]
+    public void Right_models_pass_with_many_examples(int examples) =>
+        AllAgree(
+            Verifier.Verify(
+                nn.Sequential(("a", nn.Linear(4, 3))),
+                new Categorical(),
+                randn(examples, 4),
+                Labels(examples),
+                new() { Examples = examples, Directions = 1 }
+            )
+        );
+
+    [Fact]
+    public void A_layer_that_is_the_whole_model_passes_each_time()
+    {
+        var layer = nn.Linear(4, 3);
+        for (int i = 0; i < 3; i++)
+            AllAgree(Verifier.Verify(layer, new Categorical(), randn(6, 4), Labels()));
+    }
+
+    [Fact]
+    public void Rounding_of_ill_conditioned_inverses_is_no_fault()
+    {
+        foreach (double variance in (double[])[1e-9, 1e-12])
+        {
+            var report = Verifier.Verify(Mlp(), new Gaussian(variance), randn(20, 4), randn(20, 4));
+            Assert.True(report.Passed, report.ToString());
+            Assert.Contains(report.Checks, c => c.Outcome == CheckOutcome.Inconclusive && c.Note.Contains("times the damping"));
+        }
+        var scaled = Verifier.Verify(Mlp(), new Categorical(), 1e4 * randn(20, 4), Labels(20, 4));
+        Assert.True(scaled.Passed, scaled.ToString());
+    }
+
     [Fact]
     public void Right_models_pass_under_every_likelihood()
     {
