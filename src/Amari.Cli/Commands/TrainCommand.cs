@@ -183,7 +183,7 @@ internal sealed class TrainCommand
         var trainer = _common.TrainerOf(parsed, workload, world);
         Check(trainer, choice);
         if (checkpoint is not null)
-            trainer.Check(choice, parsed.GetValue(_common.Seed), checkpoint);
+            trainer.Check(choice, parsed.GetValue(_common.Seed), budget, checkpoint);
         return new(
             workload,
             choice,

@@ -37,6 +37,9 @@ internal sealed class RunRecord(
 
     /// <summary>The length of the run.</summary>
     public Budget? Budget { get; init; }
+
+    /// <summary>Steps of a pass over the data.</summary>
+    public long StepsPerEpoch { get; init; }
     public MonitorResult? Monitor { get; set; }
     public long Step { get; private set; }
     public double Seconds { get; private set; }
@@ -48,7 +51,13 @@ internal sealed class RunRecord(
     public double EvaluationSeconds { get; set; }
 
     /// <summary>Processor seconds of training and evaluation.</summary>
-    public double CpuSeconds { get; set; }
+    public double CpuSeconds { get; private set; }
+
+    /// <summary>Seconds that threads waited for a processor; null where the system does not tell.</summary>
+    public double? WaitedSeconds { get; private set; } = 0;
+
+    /// <summary>Seconds of the clock in which both were counted.</summary>
+    public double CountedSeconds { get; private set; }
     public double Metric { get; private set; } = double.NaN;
     public BestEvaluation? Best { get; private set; }
 
@@ -71,6 +80,10 @@ internal sealed class RunRecord(
         else
             _times[_next = (_next + 1) % MaxTimes] = 1e3 * seconds;
     }
+
+    /// <summary>Adds the use of the processors since the last time.</summary>
+    public void AddProcessors(double counted, double ran, double? waited) =>
+        (CountedSeconds, CpuSeconds, WaitedSeconds) = (CountedSeconds + counted, CpuSeconds + ran, WaitedSeconds + waited);
 
     /// <summary>The run ends here, with its budget unused.</summary>
     /// <param name="reason">One sentence.</param>
@@ -180,6 +193,8 @@ internal sealed class RunRecord(
             ["schedule"] = Schedule.ToString(),
             ["budget"] = Budget?.ToString(),
             ["cpuSeconds"] = CpuSeconds,
+            ["waitedSeconds"] = WaitedSeconds,
+            ["countedSeconds"] = CountedSeconds,
             ["evaluationSeconds"] = EvaluationSeconds,
             ["metric"] = JsonSerializer.SerializeToNode(Metric, Json),
             ["table"] = JsonSerializer.SerializeToNode(Table),
@@ -219,6 +234,14 @@ internal sealed class RunRecord(
         )
             if (was != requested)
                 throw new ArgumentException($"The checkpoint has {what} {was}, but this run has {requested}: it cannot continue.");
+        var (used, lasting) = Untrusted.Read(
+            What,
+            () => (Budget?.UsedBy(SavedState.Count(saved, "step"), (double)saved["seconds"]!, StepsPerEpoch) ?? 0, (string?)saved["budget"])
+        );
+        if (used > 1 && lasting is not null && lasting != Budget!.ToString())
+            throw new ArgumentException(
+                $"The checkpoint is of a run of {lasting} and has more steps than this run's budget of {Budget}: give it {lasting} or more."
+            );
         if (before.Keys.Except(_options.Keys).ToList() is { Count: > 0 } unknown)
             throw new ArgumentException(
                 $"The checkpoint has {string.Join(", ", unknown.Select(n => $"{n} {before[n]}"))}, "
@@ -253,7 +276,9 @@ internal sealed class RunRecord(
                     .. (saved["heldOut"].Deserialize<double[][]>(Json) ?? []).Select(p => new HeldOutPoint((long)p[0], p[1], p[2], p[3])),
                 ];
                 Rates = [.. (saved["rates"].Deserialize<double[][]>(Json) ?? []).Select(p => new RatePoint((long)p[0], p[1], p[2]))];
-                CpuSeconds = (double?)saved["cpuSeconds"] ?? 0;
+                CountedSeconds = (double?)saved["countedSeconds"] ?? 0;
+                if (CountedSeconds > 0) // an older state has no such times: they are of this process alone
+                    (CpuSeconds, WaitedSeconds) = ((double?)saved["cpuSeconds"] ?? 0, (double?)saved["waitedSeconds"]);
                 EvaluationSeconds = (double?)saved["evaluationSeconds"] ?? 0;
                 Metric = saved["metric"].Deserialize<double>(Json);
                 Table = saved["table"].Deserialize<ModelTable>();

@@ -188,19 +188,20 @@ public sealed partial class Trainer : IDisposable
     /// it.</summary>
     /// <exception cref="ArgumentException">As in <see cref="Train"/>.</exception>
     /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
-    internal void Check(OptimizerChoice choice, int seed, CheckpointOptions checkpoint)
+    internal void Check(OptimizerChoice choice, int seed, Budget budget, CheckpointOptions checkpoint)
     {
         if (_ranks.Rank == 0)
-            RunSaver.Check(checkpoint, RecordOf(choice, Options(choice), seed, null));
+            RunSaver.Check(checkpoint, RecordOf(choice, Options(choice), seed, budget));
     }
 
-    private RunRecord RecordOf(OptimizerChoice choice, OptimizerOptions options, int seed, Budget? budget) =>
+    private RunRecord RecordOf(OptimizerChoice choice, OptimizerOptions options, int seed, Budget budget) =>
         new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed, WeightInit)
         {
             WorkloadSettings = Workload.SettingValues,
             Data = _fingerprint,
             Schedule = choice.Schedule ?? Schedule.Constant,
             Budget = budget,
+            StepsPerEpoch = StepsPerEpoch,
         };
 
     /// <summary>Steps of a temporary model, so that the clock of the first run does not count compilation and loading. No run depends on

@@ -29,7 +29,7 @@ internal sealed class TrainingLoop : IDisposable
     private readonly Dataset? _sample;
     private readonly CurvatureMonitor? _watch;
     private readonly optim.lr_scheduler.LRScheduler? _scheduler;
-    private long? _began;
+    private long? _counted; // when the use of the processors was last taken
     private CpuTime _cpu;
     private int _reportedEvaluations;
     private long _spacing; // steps between evaluations, with a budget in epochs
@@ -92,7 +92,7 @@ internal sealed class TrainingLoop : IDisposable
                 Log(row);
         }
         _saved = _record.Seconds;
-        (_began, _cpu) = (Stopwatch.GetTimestamp(), CpuTime.Now);
+        (_counted, _cpu) = (Stopwatch.GetTimestamp(), CpuTime.Now);
         _reportedEvaluations = _record.Losses.Count;
         _evaluation = _record.EvaluationSeconds / Math.Max(1, _record.Losses.Count); // of a resumed run
         _optimizer.Eval();
@@ -189,8 +189,7 @@ internal sealed class TrainingLoop : IDisposable
     /// <summary>The used share of the budget.</summary>
     private double Fraction => Used(new(_record.Step, _record.Seconds, double.NaN));
 
-    private double Used(LossPoint at) =>
-        _request.Budget.Seconds is { } s ? at.Seconds / s : (double)at.Step / (_request.Budget.Epochs!.Value * _trainer.StepsPerEpoch);
+    private double Used(LossPoint at) => _request.Budget.UsedBy(at.Step, at.Seconds, _trainer.StepsPerEpoch);
 
     /// <summary>Whether the run is evaluated here, in addition to its end: <see cref="EvaluationSpacing"/>. With a budget in epochs this
     /// does not depend on the clock.</summary>
@@ -241,6 +240,7 @@ internal sealed class TrainingLoop : IDisposable
 
     private void Save()
     {
+        CountProcessors();
         _record.Monitor = _watch?.Result ?? _record.Monitor;
         _optimizer.Eval(); // a checkpoint holds the evaluation weights
         if (_saver is not null)
@@ -337,33 +337,44 @@ internal sealed class TrainingLoop : IDisposable
     {
         _record.Monitor = _watch?.Result ?? _record.Monitor;
         _optimizer.Train(); // the additional copies of Eval() do not count as state
-        var (share, waited) = Processors();
+        CountProcessors();
+        double? waited = WaitedForCpu();
         return _record.ToRun(_trainer.Target, _trainer.Workload.Metric, status, OptimizerSummary.Of(_optimizer)) with
         {
             Plateau = Plateau.Find(_record.Losses, _trainer.BestConstant, Used),
-            CpuOverWall = share,
+            CpuOverWall = _record.CountedSeconds > 0 ? _record.CpuSeconds / (_record.CountedSeconds * get_num_threads()) : double.NaN,
             WaitedForCpu = waited,
         };
     }
 
-    /// <summary>The run's use of the processors. A run that had less than half of the available time is reported on standard
-    /// error.</summary>
-    private (double OverWall, double? Waited) Processors()
+    /// <summary>Adds the use of the processors since the last time to the record.</summary>
+    private void CountProcessors()
     {
-        if (_began is not { } began)
-            return (double.NaN, null);
+        if (_counted is not { } last)
+            return;
         var now = CpuTime.Now;
-        double wall = Stopwatch.GetElapsedTime(began).TotalSeconds,
-            ran = now.Ran - _cpu.Ran;
-        _record.CpuSeconds += ran;
-        double? waited = now.Waited - _cpu.Waited is { } seconds ? Math.Max(0, seconds) / (Math.Max(0, seconds) + ran) : null;
-        if (waited > MinCpuShare && wall > MinWall && _ranks.Rank == 0)
+        double? waited = now.Waited - _cpu.Waited;
+        _record.AddProcessors(
+            Stopwatch.GetElapsedTime(last).TotalSeconds,
+            now.Ran - _cpu.Ran,
+            waited is { } seconds ? Math.Max(0, seconds) : null
+        );
+        (_counted, _cpu) = (Stopwatch.GetTimestamp(), now);
+    }
+
+    /// <summary>The share of the run's time in which it waited for a processor. More than half is reported on standard error.</summary>
+    private double? WaitedForCpu()
+    {
+        if (_counted is null)
+            return null;
+        double? waited = _record.WaitedSeconds is { } seconds ? seconds / (seconds + _record.CpuSeconds) : null;
+        if (waited > MinCpuShare && _record.CountedSeconds > MinWall && _ranks.Rank == 0)
             Warnings.Once(
                 "A run had less than half of the processor time that its threads could use, because of other processes: its times are "
                     + "unreliable. "
                     + "The results contain the share of each run."
             );
-        return (ran / (wall * get_num_threads()), waited);
+        return waited;
     }
 
     /// <inheritdoc/>

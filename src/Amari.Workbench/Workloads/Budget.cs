@@ -19,6 +19,10 @@ public sealed record Budget
     /// <param name="epochs">≥ 1.</param>
     public static Budget OfEpochs(int epochs) => new() { Epochs = Require.AtLeast(1, epochs, "number of epochs") };
 
+    /// <summary>The share of it that a run has used.</summary>
+    internal double UsedBy(long step, double seconds, long stepsPerEpoch) =>
+        Seconds is { } s ? seconds / s : (double)step / (Epochs!.Value * stepsPerEpoch);
+
     /// <inheritdoc/>
     public override string ToString() =>
         Seconds is { } s ? (s < 0.01 ? FormattableString.Invariant($"{s:G2} s") : FormattableString.Invariant($"{s:0.##} s"))

@@ -41,6 +41,45 @@ public sealed class RunRecordTests
         static RunRecord Record() => new("workload", "sgd", new Dictionary<string, string> { ["LearningRate"] = "0.1" }, 1);
     }
 
+    [Fact]
+    public void A_shorter_budget_than_the_checkpoint_has_used_is_refused()
+    {
+        var run = Record(Budget.OfEpochs(30));
+        for (int step = 0; step < 60; step++)
+            run.Add(0.01);
+        string saved = run.ToJson();
+        foreach (var enough in (Budget[])[Budget.OfEpochs(30), Budget.OfEpochs(40), Budget.OfSeconds(0.7)])
+            Assert.Equal(60, Restored(enough).Step);
+        foreach (var less in (Budget[])[Budget.OfEpochs(10), Budget.OfSeconds(0.5)])
+            Assert.Contains($"this run's budget of {less}", Assert.Throws<ArgumentException>(() => Restored(less)).Message);
+        run.Add(0.01); // a time budget may be exceeded by a step, and is then the same
+        Assert.Equal(61, Record(Budget.OfEpochs(30), run.ToJson()).Step);
+
+        RunRecord Restored(Budget budget) => Record(budget, saved);
+
+        static RunRecord Record(Budget budget, string? saved = null)
+        {
+            var record = new RunRecord("workload", "sgd", None, 1) { Budget = budget, StepsPerEpoch = 2 };
+            if (saved is not null)
+                record.Restore(saved);
+            return record;
+        }
+    }
+
+    [Fact]
+    public void The_use_of_processors_goes_on_counting()
+    {
+        var run = new RunRecord("workload", "sgd", None, 1);
+        run.AddProcessors(2, 1.5, 0.5);
+        var resumed = new RunRecord("workload", "sgd", None, 1);
+        resumed.Restore(run.ToJson());
+        resumed.AddProcessors(1, 0.5, 0.25);
+        Assert.Equal((3, 2, 0.75), (resumed.CountedSeconds, resumed.CpuSeconds, resumed.WaitedSeconds));
+        run.AddProcessors(1, 1, null); // a system that does not tell
+        resumed.Restore(run.ToJson());
+        Assert.Equal((3, 2.5, (double?)null), (resumed.CountedSeconds, resumed.CpuSeconds, resumed.WaitedSeconds));
+    }
+
     /// <summary>Another run's data or threads are reported when it goes on, and stay among its events.</summary>
     [Fact]
     public void Other_data_and_threads_are_reported_on_resume()
