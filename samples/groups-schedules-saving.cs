@@ -3,6 +3,7 @@
 #:property UsesLibTorch=true
 #:property PublishAot=false
 using Amari;
+using Amari.Serialization;
 using Amari.Workloads.Data;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -16,15 +17,16 @@ var schedule = optim.lr_scheduler.OneCycleLR(optimizer, [0.01, 0.01], total_step
 
 Train(model, optimizer, schedule, epochs: 5);
 
-// Save weights and state, load them into a copy, and continue both bit by bit.
+// Save weights and state in one file, load them into a copy, and continue both bit by bit.
 string folder = Directory.CreateTempSubdirectory("amari-").FullName;
-model.save(Path.Combine(folder, "weights.dat"));
-optimizer.Save(Path.Combine(folder, "state.safetensors"));
+var checkpoints = new CheckpointDirectory(folder);
+checkpoints.Save(step: 5, model, optimizer);
 
 using var copy = Network();
 using var resumed = Make(copy);
-copy.load(Path.Combine(folder, "weights.dat"));
-resumed.Load(Path.Combine(folder, "state.safetensors")); // the options and rates of the groups are part of the state
+using (var newest = checkpoints.Load(out _)!)
+    newest.CopyTo(copy, resumed); // the options and rates of the groups are part of the state
+checkpoints.Dispose();
 Directory.Delete(folder, recursive: true);
 
 Train(model, optimizer, null, epochs: 1);

@@ -139,7 +139,15 @@ public sealed partial class PackageTests(PackedPackages packages) : IClassFixtur
 
         string[] lines = packages.Dotnet(folder.File("Ring"), ["bin/Release/net10.0/Ring.dll", "adamw"]).TrimEnd().Split('\n');
         Assert.Equal(20, lines.Length);
-        Assert.True(File.Exists(folder.File("Ring/adamw-state.safetensors")));
+        string newest = Directory.GetFiles(folder.File("Ring/adamw-checkpoints"), "*.safetensors").Max()!;
+        File.WriteAllText(newest, "torn");
+        foreach (string argument in (string[])["adamw", "sgd"])
+        {
+            var (refused, _, why) = packages.Run(folder.File("Ring"), ["bin/Release/net10.0/Ring.dll", argument]);
+            Assert.Equal(2, refused);
+            Assert.Contains(argument == "sgd" ? "'sgd'; they must be" : "damaged", Assert.Single(why.Trim().Split('\n')));
+        }
+        Assert.Equal("torn", File.ReadAllText(newest));
         using var tool = new ToolProcess([
             "train",
             "--assembly",

@@ -13,8 +13,7 @@ namespace Amari.Training;
 internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Communicator ranks)
     : IDisposable
 {
-    private const string OptimizerPrefix = "optimizer.",
-        Randomness = "rng.torch";
+    private const string Randomness = "rng.torch";
     private readonly CheckpointDirectory _directory = new(options.Directory);
     private readonly BestWeights _best = new(options.Directory, model);
     private FolderLock.Holder? _hold;
@@ -57,21 +56,14 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     {
         _directory.Own();
         _best.Write(record);
-        var tensors = new Dictionary<string, Tensor> { [Randomness] = get_rng_state() };
-        foreach (var (name, tensor) in model.state_dict())
-            tensors[Checkpoint.ModelPrefix + name] = tensor;
-        foreach (var (name, tensor) in snapshot.Tensors)
-            tensors[OptimizerPrefix + name] = tensor;
+        var (tensors, metadata) = ModelCheckpoint.ContentOf(model, snapshot);
+        (tensors[Randomness], metadata[Checkpoint.RunKey]) = (get_rng_state(), record.ToJson());
         if (NotFinite.First(tensors) is { } bad)
         {
             Withhold(record, bad);
             return;
         }
-        _directory.Save(
-            record.Step,
-            tensors,
-            new Dictionary<string, string> { [Checkpoint.RunKey] = record.ToJson(), ["optimizer"] = snapshot.Values.ToJsonString() }
-        );
+        _directory.Save(record.Step, tensors, metadata);
         if (Failure is not null)
             Report(record, "checkpoints are written again");
         Failure = null;
@@ -179,8 +171,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             : JsonSerializer.Serialize(
                 new Header(
                     MetadataOf(checkpoint, Checkpoint.RunKey),
-                    MetadataOf(checkpoint, "optimizer"),
-                    StateOf(checkpoint).ToDictionary(t => t.Key, t => new SavedTensor(t.Value.dtype, t.Value.shape))
+                    ModelCheckpoint.ValuesOf(checkpoint),
+                    ModelCheckpoint.StateOf(checkpoint).ToDictionary(t => t.Key, t => new SavedTensor(t.Value.dtype, t.Value.shape))
                 )
             );
         if (ranks.Rank == 0 && checkpoint is null && !options.IsTransient)
@@ -193,12 +185,11 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             record.Restore(header.Run);
         if (ranks.Size > 1)
         {
-            var tensors = header.Tensors.ToDictionary(
-                t => t.Key,
-                t => checkpoint?.Tensors[OptimizerPrefix + t.Key] ?? empty(t.Value.Shape, dtype: t.Value.Type)
-            );
-            foreach (var tensor in tensors.Values)
-                ranks.BroadcastAny(tensor, 0);
+            var tensors = checkpoint is null
+                ? header.Tensors.ToDictionary(t => t.Key, t => empty(t.Value.Shape, dtype: t.Value.Type))
+                : ModelCheckpoint.StateOf(checkpoint);
+            foreach (string name in header.Tensors.Keys)
+                ranks.BroadcastAny(tensors[name], 0);
             Restore(tensors, header.Optimizer);
         }
         if (checkpoint is not null)
@@ -216,18 +207,13 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         RandomState.Require(Randomness, random);
         SavedState.RequireFinite(checkpoint.Tensors);
         var otherwise = record.Restore(MetadataOf(checkpoint, Checkpoint.RunKey));
-        checkpoint.CopyTo(model);
-        string state = MetadataOf(checkpoint, "optimizer");
         if (ranks.Size == 1)
-            Restore(StateOf(checkpoint), state);
+            checkpoint.CopyTo(model, optimizer);
+        else
+            checkpoint.CopyTo(model);
         foreach (string what in otherwise)
             Console.Error.WriteLine($"Resumed: {what}.");
     }
-
-    private static Dictionary<string, Tensor> StateOf(Checkpoint checkpoint) =>
-        checkpoint
-            .Tensors.Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal))
-            .ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => t.Value);
 
     private void Restore(IReadOnlyDictionary<string, Tensor> tensors, string values) =>
         Untrusted.Read("The optimizer's state", () => optimizer.Restore(new(tensors, SavedState.Parse(values, "optimizer"))));

@@ -1,13 +1,14 @@
 // Trains a model of your own with K-FAC, or with AdamW: dotnet run -c Release [kfac|adamw]. A second run goes on from the best weights.
 using Amari;
+using Amari.Serialization;
 using TorchSharp;
 using static TorchSharp.torch;
 
 const int Epochs = 20,
     BatchSize = 128;
-string method = args is ["adamw"] ? "adamw" : "kfac",
-    weights = $"{method}-weights.dat",
-    state = $"{method}-state.safetensors";
+if (args is not ([] or ["kfac"] or ["adamw"]))
+    return Refuse($"The arguments are '{string.Join(' ', args)}'; they must be kfac, adamw or none.");
+string method = args is [var name] ? name : "kfac";
 
 random.manual_seed(1);
 var (x, y) = Data(count: 4096, seed: 1); // [n, 2] and classes [n]: replace them by yours
@@ -20,14 +21,24 @@ using var model = nn.Sequential(
     ("fc3", nn.Linear(32, 2))
 );
 using Optimizer optimizer = method == "adamw" ? new AdamW(model, new() { LearningRate = 1e-2 }) : new Kfac(model, null, new Categorical());
-if (File.Exists(weights) && File.Exists(state))
+
+// Each checkpoint is one file with the model and the optimizer. It is written completely or not at all.
+using var checkpoints = new CheckpointDirectory($"{method}-checkpoints");
+using var newest = checkpoints.Load(out var damaged);
+if (damaged is [var why, ..])
+    return Refuse($"{why} Nothing was changed: move the file away to go on from the one before, or from the start.");
+try
 {
-    model.load(weights);
-    optimizer.Load(state);
+    newest?.CopyTo(model, optimizer);
 }
+catch (InvalidDataException e)
+{
+    return Refuse($"{e.Message} Nothing was changed: move {method}-checkpoints away to train from the start.");
+}
+long trained = newest?.Step ?? 0; // epochs
 
 double best = Validate();
-for (int epoch = 1; epoch <= Epochs; epoch++)
+for (long epoch = trained + 1; epoch <= trained + Epochs; epoch++)
 {
     using var epochScope = NewDisposeScope();
     foreach (var rows in randperm(x.shape[0]).split(BatchSize))
@@ -42,9 +53,15 @@ for (int epoch = 1; epoch <= Epochs; epoch++)
     if (heldOut < best)
     {
         best = heldOut;
-        model.save(weights);
-        optimizer.Save(state);
+        checkpoints.Save(epoch, model, optimizer);
     }
+}
+return 0;
+
+int Refuse(string why)
+{
+    Console.Error.WriteLine(why);
+    return 2;
 }
 
 double Validate()
