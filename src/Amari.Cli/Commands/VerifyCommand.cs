@@ -42,11 +42,11 @@ internal static class VerifyCommand
             torch.set_num_threads(parsed.GetValue(common.Threads));
             int seed = parsed.GetValue(common.Seed);
             using var saved = parsed.GetValue(checkpoint) is { } file ? CommandLine.Reading(() => Checkpoint.Open(file)) : null;
-            using var data = workload.Load(parsed.GetValue(common.Data));
+            using var data = workload.LoadedData(parsed.GetValue(common.Data));
             using var folder = common.FolderOf(parsed, "verify-" + workload.Name, Text);
             using var scope = torch.NewDisposeScope();
             torch.manual_seed(seed);
-            using var model = workload.CreateModel();
+            using var model = workload.CreatedModel();
             Require.Parameters(model, "verify");
             if (saved is not null)
                 CommandLine.Reading(() => saved.CopyTo(model));

@@ -100,7 +100,7 @@ internal sealed class StepCalibration(Trainer trainer, OptimizerChoice choice, i
     private static nn.Module<Tensor, Tensor> Create(Trainer trainer)
     {
         manual_seed(0);
-        return trainer.Workload.CreateModel();
+        return trainer.Workload.CreatedModel();
     }
 
     /// <summary>Disposes the model and the optimizer.</summary>

@@ -54,6 +54,7 @@ public sealed partial class Trainer : IDisposable
     private Trainer(Workload workload, string? dataDirectory, WorkloadData? data, Communicator? communicator, Target? target)
     {
         ArgumentNullException.ThrowIfNull(workload);
+        workload.RequireMembers();
         Workload = workload;
         Target = target ?? workload.Target;
         var ((metric, value), name) = (Target, workload.Metric.Name);
@@ -68,7 +69,7 @@ public sealed partial class Trainer : IDisposable
         _ranks = communicator ?? SingleProcess.Instance;
         if (workload.BatchSize < _ranks.Size)
             throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
-        _data = data ?? workload.Load(dataDirectory).Aligned();
+        _data = data ?? workload.LoadedData(dataDirectory).Aligned();
         bool ofModel = metric == name && workload.Metric.OfModel is not null;
         if (Target.IsHeldOut && _data.Test is null && !ofModel)
             throw new ArgumentException($"The target of {workload.Name} is its {metric}, but it has no test set.");
@@ -161,7 +162,7 @@ public sealed partial class Trainer : IDisposable
     /// <exception cref="ArgumentException">It has none.</exception>
     internal void RequireParameters(string purpose)
     {
-        using var model = Made();
+        using var model = Workload.CreatedModel();
         Require.Parameters(model, purpose);
     }
 
@@ -236,13 +237,10 @@ public sealed partial class Trainer : IDisposable
     /// <summary>A new model of the workload with the initialisation <see cref="WeightInit"/>.</summary>
     internal nn.Module<Tensor, Tensor> CreateModel()
     {
-        var model = Made();
+        var model = Workload.CreatedModel();
         WeightInits.Apply(WeightInit, model);
         return model;
     }
-
-    private nn.Module<Tensor, Tensor> Made() =>
-        Workload.CreateModel() ?? throw new ArgumentException($"The workload {Workload.Name} created no model: CreateModel returned null.");
 
     /// <summary>Trains a new model until the budget is used, the loss diverges, or <paramref name="stop"/> is requested.</summary>
     /// <param name="choice">The optimizer and its settings.</param>

@@ -8,7 +8,7 @@ namespace Amari.Workloads;
 /// own with <c>amari compare --assembly My.dll</c>.</summary>
 public abstract class Workload
 {
-    /// <summary>The name on the command line: lower case with hyphens.</summary>
+    /// <summary>The name on the command line: lower case with hyphens. Only letters, digits, '-', '_' and '.' are allowed.</summary>
     public abstract string Name { get; }
 
     /// <summary>One line: the data, the network and its size.</summary>
@@ -70,8 +70,41 @@ public abstract class Workload
                 throw new ArgumentException($"The setting {setting} is given twice, the second time as {name}={value}; give it once.");
             values[setting] = value;
         }
-        return settings.Count == 0 ? this : Configure(values);
+        return settings.Count == 0 ? this : Given(Configure(values), nameof(Configure));
     }
+
+    /// <summary>The data: what <see cref="Load"/> returns, which must not be null.</summary>
+    internal WorkloadData LoadedData(string? directory) => Given(Load(directory), nameof(Load));
+
+    /// <summary>A new model: what <see cref="CreateModel"/> returns, which must not be null.</summary>
+    internal nn.Module<Tensor, Tensor> CreatedModel() => Given(CreateModel(), nameof(CreateModel));
+
+    /// <summary>Throws for a member that is null, or a batch without examples.</summary>
+    /// <exception cref="ArgumentException">There is one. The message names the workload and the member.</exception>
+    internal void RequireMembers()
+    {
+        foreach (
+            var (member, value) in ((string, object?)[])
+                [
+                    (nameof(Description), Description),
+                    (nameof(Likelihood), Likelihood),
+                    (nameof(Metric), Metric),
+                    (nameof(Target), Target),
+                    (nameof(DefaultBudget), DefaultBudget),
+                    (nameof(DefaultOptimizer), DefaultOptimizer),
+                    (nameof(SettingValues), SettingValues),
+                    (nameof(Settings), Settings),
+                ]
+        )
+            Given(value, member);
+        if (BatchSize < 1)
+            throw new ArgumentException($"The {nameof(BatchSize)} of the workload {Name} is {BatchSize}; it must be at least 1.");
+    }
+
+    /// <summary>The value of a member that a derived class defines.</summary>
+    private T Given<T>(T? value, string member)
+        where T : class =>
+        value ?? throw new ArgumentException($"The workload {Name} cannot be used: {GetType().FullName}.{member} returned null.");
 
     /// <summary>The workload with these settings: what <see cref="With"/> returns.</summary>
     /// <param name="values">A value for every name in <see cref="SettingValues"/>.</param>

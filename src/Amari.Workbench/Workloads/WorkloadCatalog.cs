@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.Loader;
+using Amari.Native;
 
 namespace Amari.Workloads;
 
@@ -39,12 +40,21 @@ public static class WorkloadCatalog
     {
         var all = assemblyPath is null ? All : FromAssembly(assemblyPath);
         if (name is null && (assemblyPath is null || all.Count == 1))
-            return all[0];
+            return Required(all[0]);
         string names = string.Join(", ", all.Select(w => w.Name));
         if (name is null)
             throw new ArgumentException($"{assemblyPath} has several workloads; choose one of {names}.");
-        return all.FirstOrDefault(w => w.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-            ?? throw new ArgumentException($"The workload is '{name}'; it must be one of {names}.");
+        return Required(
+            all.FirstOrDefault(w => w.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+                ?? throw new ArgumentException($"The workload is '{name}'; it must be one of {names}.")
+        );
+    }
+
+    /// <summary>The workload, whose members must exist.</summary>
+    private static Workload Required(Workload workload)
+    {
+        workload.RequireMembers();
+        return workload;
     }
 
     private static List<Workload> FromAssembly(string path)
@@ -54,18 +64,17 @@ public static class WorkloadCatalog
             throw new ArgumentException($"The file '{path}' does not exist.");
         try
         {
-            var found = new PluginContext(full)
+            var classes = new PluginContext(full)
                 .LoadFromAssemblyPath(full)
                 .GetExportedTypes()
                 .Where(t => t.IsSubclassOf(typeof(Workload)) && !t.IsAbstract && t.GetConstructor(Type.EmptyTypes) is not null)
-                .Select(t => (Workload)Activator.CreateInstance(t)!)
                 .ToList();
-            return found.Count > 0
-                ? found
-                : throw new ArgumentException(
+            if (classes.Count == 0)
+                throw new ArgumentException(
                     $"'{path}' has no workload: it needs a public class derived from {typeof(Workload).FullName} with a "
                         + "parameterless constructor."
                 );
+            return Made(classes, path);
         }
         catch (BadImageFormatException e)
         {
@@ -75,12 +84,44 @@ public static class WorkloadCatalog
         {
             throw new ArgumentException($"'{path}' cannot be loaded: {OneLine(e)}", e);
         }
-        catch (TargetInvocationException e)
-        {
-            throw new ArgumentException($"A workload of '{path}' cannot be created: {OneLine(e.GetBaseException())}", e);
-        }
+    }
 
-        static string OneLine(Exception e) => e.Message.ReplaceLineEndings(" ").Trim();
+    private static string OneLine(Exception e) => e.Message.ReplaceLineEndings(" ").Trim();
+
+    /// <summary>An object of each class. One that cannot be used is reported on standard error, if there are others.</summary>
+    private static List<Workload> Made(List<Type> classes, string path)
+    {
+        List<Workload> made = [];
+        List<string> faults = [];
+        foreach (var type in classes)
+            try
+            {
+                made.Add(Made(type));
+            }
+            catch (Exception e) when (e is not OutOfMemoryException)
+            {
+                faults.Add($"The workload {type.FullName} of '{path}' cannot be used: {OneLine(e.GetBaseException())}");
+            }
+        if (made.Count == 0)
+            throw new ArgumentException(faults[0]);
+        foreach (string fault in faults)
+            Warnings.Once(fault);
+        return made;
+    }
+
+    /// <summary>An object of a class. Its name is a part of paths and of command lines.</summary>
+    private static Workload Made(Type type)
+    {
+        var workload = (Workload)Activator.CreateInstance(type)!;
+        return
+            workload.Name is [var first, ..] name
+            && char.IsLetterOrDigit(first)
+            && name.All(c => char.IsLetterOrDigit(c) || c is '-' or '_' or '.')
+            ? workload
+            : throw new ArgumentException(
+                $"its {nameof(Workload.Name)} is {(workload.Name is { } wrong ? $"'{wrong}'" : "null")}; it must have only letters, "
+                    + "digits, '-', '_' and '.', and begin with a letter or a digit."
+            );
     }
 
     /// <summary>Resolves the assembly's own dependencies, managed and native. Only Amari and TorchSharp are shared with the program, so

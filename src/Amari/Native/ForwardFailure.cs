@@ -8,11 +8,13 @@ internal static class ForwardFailure
     /// <summary>The model's output.</summary>
     /// <exception cref="ArgumentException">The model cannot take the inputs: of another type than its parameters, or of
     /// another shape.</exception>
+    /// <exception cref="InvalidOperationException">It returned null.</exception>
     public static Tensor Call(nn.Module<Tensor, Tensor> model, Tensor inputs)
     {
         try
         {
-            return model.call(inputs);
+            return model.call(inputs)
+                ?? throw new InvalidOperationException($"The model {model.GetName()} returned null: its forward must return a tensor.");
         }
         catch (ExternalException e)
         {

@@ -29,6 +29,45 @@ public abstract class BrokenWorkload() : NamedWorkload("broken")
     public override int BatchSize { get; } = Size;
 }
 
+/// <summary>A base without a name.</summary>
+public abstract class NamelessWorkload() : NamedWorkload(null!);
+
+/// <summary>A base without data.</summary>
+public abstract class DatalessWorkload() : NamedWorkload("dataless")
+{
+    public override WorkloadData Load(string? directory) => null!;
+}
+
+/// <summary>A base without a likelihood.</summary>
+public abstract class UnlikelyWorkload() : NamedWorkload("unlikely")
+{
+    public override Likelihood Likelihood => null!;
+}
+
+/// <summary>A base whose model returns nothing.</summary>
+public abstract class SilentWorkload() : NamedWorkload("silent")
+{
+    public override WorkloadData Load(string? directory) => new(new(torch.randn(10, 4), torch.randn(10, 3)), null);
+
+    public override nn.Module<Tensor, Tensor> CreateModel() => new Verification.Sandwich((_, _) => null!);
+}
+
+/// <summary>A base with a number in its data that is not finite.</summary>
+public abstract class NotFiniteWorkload() : NamedWorkload("not-finite")
+{
+    public override int BatchSize => 16;
+    public override Metric Metric { get; } = new("none", false, (f, _) => f.sum());
+
+    public override WorkloadData Load(string? directory)
+    {
+        var x = torch.ones(64, 2);
+        x[7, 1] = double.NaN;
+        return new(new(x, torch.ones(64, 1)), new(torch.ones(3, 2), torch.full([3, 1], double.PositiveInfinity)));
+    }
+
+    public override nn.Module<Tensor, Tensor> CreateModel() => nn.Linear(2, 1);
+}
+
 /// <summary>A base whose model has no parameters.</summary>
 public abstract class EmptyWorkload() : NamedWorkload("empty")
 {
@@ -143,12 +182,16 @@ internal static class EmittedWorkloads
     /// <summary>An assembly whose workload throws when it is made.</summary>
     public static string WriteBroken(string directory, string assembly) => WriteDerived(directory, assembly, typeof(BrokenWorkload));
 
-    /// <summary>An assembly whose workload derives from a class of these tests with a parameterless constructor.</summary>
-    public static string WriteDerived(string directory, string assembly, Type parentType)
+    /// <summary>An assembly whose workloads derive from classes of these tests with parameterless constructors, and have their
+    /// names.</summary>
+    public static string WriteDerived(string directory, string assembly, params Type[] parentTypes)
     {
         var builder = Create(assembly, out var module);
-        var parent = parentType.GetConstructor(BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Instance, [])!;
-        Define(module, "child", TypeAttributes.Public, parent, argument: null);
+        foreach (var type in parentTypes)
+        {
+            var parent = type.GetConstructor(BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Instance, [])!;
+            Define(module, type.Name, TypeAttributes.Public, parent, argument: null);
+        }
         return Save(builder, directory, assembly);
     }
 

@@ -134,7 +134,39 @@ public sealed class WorkloadCatalogTests : IDisposable
     public void A_workload_that_cannot_be_made_says_why_in_one_line()
     {
         var path = EmittedWorkloads.WriteBroken(folder.Path, "Broken");
-        Fails(null, path, path, "cannot be created", "first line second line");
+        Fails(null, path, path, "cannot be used", "first line second line");
+    }
+
+    [Fact]
+    public void One_that_cannot_be_used_leaves_the_others()
+    {
+        Type[] parents = [typeof(BrokenWorkload), typeof(NamelessWorkload), typeof(SilentWorkload), typeof(EmptyWorkload)];
+        var path = EmittedWorkloads.WriteDerived(folder.Path, "Mixed", parents);
+        Assert.Equal("silent", WorkloadCatalog.Find("silent", path).Name);
+        Assert.Equal("empty", WorkloadCatalog.Find("empty", path).Name);
+        Fails(null, path, "choose one of silent, empty.");
+    }
+
+    [Theory]
+    [InlineData("../../evil/name"), InlineData(""), InlineData(".."), InlineData("a b"), InlineData("a/b"), InlineData("-a")]
+    public void A_name_that_is_no_part_of_a_path_is_refused(string name)
+    {
+        var path = EmittedWorkloads.Write(folder.Path, "Evil", name);
+        Fails(null, path, $"The workload Mine.{name} of '{path}' cannot be used: its Name is '{name}'; it must have only letters");
+    }
+
+    [Fact]
+    public void A_member_that_is_null_is_named()
+    {
+        var nameless = EmittedWorkloads.WriteDerived(folder.Path, "Nameless", typeof(NamelessWorkload));
+        Fails(null, nameless, "The workload Mine.NamelessWorkload of", "its Name is null; it must");
+        var unlikely = EmittedWorkloads.WriteDerived(folder.Path, "Unlikely", typeof(UnlikelyWorkload));
+        Fails(null, unlikely, "The workload unlikely cannot be used: Mine.UnlikelyWorkload.Likelihood returned null.");
+        var workload = WorkloadCatalog.Find(null, EmittedWorkloads.WriteDerived(folder.Path, "Dataless", typeof(DatalessWorkload)));
+        Assert.Equal(
+            "The workload dataless cannot be used: Mine.DatalessWorkload.Load returned null.",
+            Assert.Throws<ArgumentException>(() => new Amari.Training.Trainer(workload, null)).Message
+        );
     }
 
     [Fact]
