@@ -124,7 +124,7 @@ internal sealed class CurvatureOptions
         torch.manual_seed(seed);
         var subject = new Subject(
             trainer,
-            workload.CreateModel(),
+            workload.CreatedModel(),
             trainer.Data.Train.Sample(parsed.GetValue(Examples), seed),
             ChunkSize,
             parsed.GetValue(Layer)
@@ -168,7 +168,8 @@ internal sealed class CurvatureOptions
         return CommandLine.Running(() => training.Run(stop))
             ? !stop.IsCancellationRequested
             : throw new InvalidDataException(
-                $"{workload.Name} diverged during training with AdamW; add settings to the workload, or use --checkpoint."
+                $"{workload.Name} diverged during training with AdamW"
+                    + (subject.Trainer.Data.NotFinite() is { } why ? $". {why}" : "; add settings to the workload, or use --checkpoint.")
             );
     }
 

@@ -124,6 +124,11 @@ internal static class Answer
         foreach (var s in all.Where(s => !s.IsStable))
             yield return $"{Trouble.Of(s)}{(recommends || all.Count == 1 ? ": not recommended" : "")}.";
         List<TrainingRun> runs = [.. all.SelectMany(s => s.Runs)];
+        if (runs.Select(Trouble.OfData).OfType<string>().FirstOrDefault() is { } data)
+        {
+            yield return $"{data} Correct them, or leave their examples out.";
+            yield break;
+        }
         if (runs.Exists(r => (r.CameApart || r.Status == RunStatus.Diverged) && !Trouble.IsAtStart(r)))
             yield return "A smaller learning rate or more damping may help.";
         if (runs.Exists(Trouble.IsAtStart))

@@ -7,6 +7,7 @@ namespace Amari.Reporting;
 /// foreknowledge.</summary>
 internal static class Cautions
 {
+    private const int FewExamples = 10; // held out: fewer say little
     private const double Overfitting = 0.1; // of the held-out loss's reduction, lost again
 
     /// <param name="comparison">The comparison.</param>
@@ -19,6 +20,9 @@ internal static class Cautions
             yield return warning;
         foreach (var winner in winners.Where(Overfits))
             yield return Rise(winner);
+        if (comparison.HeldOutExamples is { } few and < FewExamples)
+            yield return FormattableString.Invariant($"Only {few} held-out example{(few == 1 ? " judges" : "s judge")} the runs: ")
+                + "held-out results may be chance.";
         if (Conditions.Remark(comparison, timed) is { } busy)
             yield return busy;
         if (!all.All(s => s.IsComplete))

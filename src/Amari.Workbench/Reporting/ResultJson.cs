@@ -45,6 +45,7 @@ internal static partial class ResultJson
             ("workloadSettings", OptionValues.Of(comparison.WorkloadSettings)),
             ("description", comparison.Description),
             ("batchSize", comparison.BatchSize),
+            ("heldOutExamples", comparison.HeldOutExamples),
             ("defaultsChosenHere", comparison.DefaultsChosenHere),
             ("metric", comparison.Metric),
             (

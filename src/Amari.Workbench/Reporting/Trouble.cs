@@ -1,4 +1,5 @@
 using Amari.Training;
+using Amari.Workloads;
 
 namespace Amari.Reporting;
 
@@ -21,6 +22,9 @@ internal static class Trouble
     /// <summary>Whether its loss was not finite before the first step.</summary>
     public static bool IsAtStart(TrainingRun run) =>
         run.Status == RunStatus.Diverged && run.Losses is [{ Step: 0, Loss: var loss }, ..] && !double.IsFinite(loss);
+
+    /// <summary>What is wrong with its data, in one sentence; null if its trouble has other reasons.</summary>
+    public static string? OfData(TrainingRun run) => run.Events.FirstOrDefault(e => e.Subject == WorkloadData.EventSubject)?.Message;
 
     /// <summary>Whether it trained to the end but its held-out loss is not finite.</summary>
     private static bool LostHeldOut(TrainingRun run) =>
@@ -58,9 +62,13 @@ internal static class Trouble
 
     /// <summary>One line for standard error about a run in trouble; null for other runs.</summary>
     public static string? Line(TrainingRun run) =>
+        What(run) is { } what ? string.Join(' ', ((string?[])[what, OfData(run)]).OfType<string>()) : null;
+
+    private static string? What(TrainingRun run) =>
         run.Status switch
         {
-            RunStatus.Diverged when IsAtStart(run) => "The loss is not finite at the start, before the first step: choose another start.",
+            RunStatus.Diverged when IsAtStart(run) => "The loss is not finite at the start, before the first step"
+                + (OfData(run) is null ? ": choose another start." : "."),
             RunStatus.Diverged => FormattableString.Invariant($"The run diverged: its loss was not finite at step {run.Steps}")
                 + (run.Best is { } b ? FormattableString.Invariant($"; the best was {Number.Short(b.Loss)} at step {b.Step}.") : "."),
             RunStatus.Failed => $"The run failed: {Reason(run.Failure)}",

@@ -39,6 +39,9 @@ public sealed record BenchmarkResult(
     /// <summary>Examples per training batch; 0 if unknown.</summary>
     public int BatchSize { get; init; }
 
+    /// <summary>Number of held-out examples, by which runs are judged; null if there are none, or if it is unknown.</summary>
+    public long? HeldOutExamples { get; init; }
+
     /// <summary>Results of a trainer, with the properties of its workload.</summary>
     internal static BenchmarkResult Of(Trainer trainer, Budget budget, IReadOnlyList<TrainingRun> runs, IReadOnlyList<Trial> trials) =>
         new(trainer.Workload.Name, trainer.Workload.Metric.Name, trainer.Target, budget, runs, trials)
@@ -46,6 +49,7 @@ public sealed record BenchmarkResult(
             WorkloadSettings = trainer.Workload.SettingValues,
             Description = trainer.Workload.Description,
             BatchSize = trainer.Workload.BatchSize,
+            HeldOutExamples = trainer.Data.Test?.Count,
             HigherIsBetter = trainer.Target.HigherIsBetter(trainer.Workload.Metric),
             DefaultsChosenHere = trainer.Workload.DefaultsChosenHere,
         };

@@ -337,6 +337,10 @@ internal sealed class TrainingLoop : IDisposable
     {
         _record.Monitor = _watch?.Result ?? _record.Monitor;
         _optimizer.Train(); // the additional copies of Eval() do not count as state
+        bool isTrouble =
+            status is RunStatus.Diverged or RunStatus.Failed || _record.HeldOut is [.., { Loss: var heldOut }] && !double.IsFinite(heldOut);
+        if (isTrouble && _trainer.Data.NotFinite() is { } why)
+            _record.Events.Add(new(_record.Step, WorkloadData.EventSubject, why));
         CountProcessors();
         double? waited = WaitedForCpu();
         return _record.ToRun(_trainer.Target, _trainer.Workload.Metric, status, OptimizerSummary.Of(_optimizer)) with

@@ -83,8 +83,9 @@ public class CsvWorkload : Workload
     public override string Description =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{Kind} '{_table.Target}' of {Path.GetFileName(_table.Path)}: {_table.Count(null):N0} rows, {_table.Features.Count} feature"
-                + $"{(_table.Features.Count == 1 ? "" : "s")}, MLP {string.Join('-', Widths)} (tanh)"
+            $"{Kind} '{_table.Target}' of {Path.GetFileName(_table.Path)}: {_table.Count(null):N0} rows ({_table.Count(CsvPart.Test):N0} "
+                + $"held out), {_table.Features.Count} feature{(_table.Features.Count == 1 ? "" : "s")}, "
+                + $"MLP {string.Join('-', Widths)} (tanh)"
         );
 
     private string Kind => _table.IsClasses ? FormattableString.Invariant($"{_table.Classes.Count} classes") : "regression";

@@ -14,6 +14,9 @@ public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measure
     private const double ValidationShare = 0.1;
     private const int SplitSeed = 0;
 
+    /// <summary>The subject of a run's event that has <see cref="NotFinite"/>.</summary>
+    internal const string EventSubject = "data";
+
     /// <summary>The examples by which tuning chooses, which are no part of <see cref="Train"/>; null for a tenth of the training set, which
     /// tuning trials then do not train on.</summary>
     public Dataset? Validation { get; init; }
@@ -37,6 +40,28 @@ public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measure
     /// <inheritdoc cref="Dataset.Aligned()"/>
     internal WorkloadData Aligned() =>
         new(Train.Aligned(), Test?.Aligned(), Measured?.Aligned()) { Validation = Validation?.Aligned(), Draw = Draw };
+
+    /// <summary>How many numbers are infinite or NaN, and where, in one sentence; null if there is none.</summary>
+    internal string? NotFinite()
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        List<string> places =
+        [
+            .. from part in ((string Name, Tensor? Numbers)[])
+                [
+                    ("training inputs", Train.Inputs),
+                    ("training targets", Train.Targets),
+                    ("held-out inputs", Test?.Inputs),
+                    ("held-out targets", Test?.Targets),
+                ]
+            where part.Numbers?.is_floating_point() == true
+            let count = part.Numbers.isfinite().logical_not_().sum().ToInt64()
+            where count > 0
+            select FormattableString.Invariant($"{count:N0} in the {part.Name}"),
+        ];
+        return places.Count == 0 ? null : $"The data contain numbers that are not finite: {string.Join(", ", places)}.";
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -45,6 +45,33 @@ public sealed class AnswerTroubleTests
     }
 
     [Fact]
+    public void Where_the_data_are_not_finite_no_start_helps()
+    {
+        const string why = "The data contain numbers that are not finite: 1 in the training inputs.";
+        var run = Make("adamw", 0, null, null, double.NaN, RunStatus.Diverged) with
+        {
+            Losses = [new(0, 0, double.NaN)],
+            Events = [new(3, WorkloadData.EventSubject, why)],
+        };
+        string text = Answer(run);
+        Contains(why + " Correct them, or leave their examples out.", text);
+        Lacks("choose another start", text);
+        Assert.Equal("The loss is not finite at the start, before the first step. " + why, Trouble.Line(run));
+    }
+
+    [Theory, InlineData(1, "Only 1 held-out example judges the runs"), InlineData(9, "Only 9 held-out examples judge the runs")]
+    public void Few_held_out_examples_are_mentioned(long count, string expected)
+    {
+        BenchmarkResult few = new("w", "a", new("loss", 0.1), Budget.OfSeconds(10), [Make("sgd", 0, 1, 10, 0.05)], [])
+        {
+            HeldOutExamples = count,
+        };
+        Contains(expected, Amari.Reporting.Answer.Of(few));
+        Lacks("held-out example", Amari.Reporting.Answer.Of(few with { HeldOutExamples = 10 }));
+        Lacks("held-out example", Amari.Reporting.Answer.Of(few with { HeldOutExamples = null }));
+    }
+
+    [Fact]
     public void Some_seeds_are_not_all_of_them()
     {
         TrainingRun[] sgd = [Make("sgd", 0, 1, 10, 0.05), Make("sgd", 1, null, null, 0.5)];

@@ -1,4 +1,5 @@
 using Amari.Ranks;
+using Amari.Tests.Workloads;
 using Amari.Training;
 using Amari.Verification;
 using Amari.Workloads;
@@ -44,6 +45,35 @@ public sealed class TrainerUntrainableTests
             "was changed in place",
             Planner.Predict(trainer, new(name, None), steps: 1, maxSeconds: 1e-9).Refused,
             StringComparison.Ordinal
+        );
+    }
+
+    private sealed class Silent : SilentWorkload;
+
+    private sealed class NotFinite : NotFiniteWorkload;
+
+    [Theory, InlineData("adamw"), InlineData("kfac"), InlineData("newton-cg")]
+    public void So_is_one_that_returns_no_output(string name)
+    {
+        using var trainer = new Trainer(new Silent(), null);
+        const string expected = "The model Sandwich returned null";
+        var run = trainer.Attempt(new(new(name, None), 0, Budget.OfEpochs(1)), default);
+        Assert.StartsWith(expected, run.Failure!.Message, StringComparison.Ordinal);
+        using var model = trainer.Workload.CreateModel();
+        var data = trainer.Data.Train;
+        var refused = Assert.Throws<InvalidOperationException>(() => Verifier.Verify(model, new Gaussian(), data.Inputs, data.Targets));
+        Assert.StartsWith(expected, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Theory, InlineData("adamw"), InlineData("kfac")]
+    public void Data_that_are_not_finite_are_counted(string name)
+    {
+        using var trainer = new Trainer(new NotFinite(), null);
+        var run = trainer.Train(new(name, None), 0, Budget.OfEpochs(1));
+        Assert.Equal(RunStatus.Diverged, run.Status);
+        Assert.Equal(
+            "The data contain numbers that are not finite: 1 in the training inputs, 3 in the held-out targets.",
+            Assert.Single(run.Events, e => e.Subject == "data").Message
         );
     }
 

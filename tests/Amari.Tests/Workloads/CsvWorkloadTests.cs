@@ -24,7 +24,10 @@ public sealed class CsvWorkloadTests : IDisposable
     {
         var workload = new CsvWorkload(Houses(name: "My houses (2).csv"), "price");
         Assert.Equal("my-houses-2", workload.Name);
-        Assert.Equal("regression 'price' of My houses (2).csv: 60 rows, 5 features, MLP 5-16-16-1 (tanh)", workload.Description);
+        Assert.Equal(
+            "regression 'price' of My houses (2).csv: 60 rows (9 held out), 5 features, MLP 5-16-16-1 (tanh)",
+            workload.Description
+        );
         Assert.IsType<SquaredError>(workload.Likelihood);
         Assert.Equal(("mean absolute error", false), (workload.Metric.Name, workload.Metric.HigherIsBetter));
         Assert.Equal("held-out loss", workload.Target.Metric);
@@ -87,7 +90,7 @@ public sealed class CsvWorkloadTests : IDisposable
     public void A_classification_is_described()
     {
         var workload = new CsvWorkload(Houses(), "town");
-        Assert.Equal("3 classes 'town' of houses.csv: 60 rows, 3 features, MLP 3-16-16-3 (tanh)", workload.Description);
+        Assert.Equal("3 classes 'town' of houses.csv: 60 rows (9 held out), 3 features, MLP 3-16-16-3 (tanh)", workload.Description);
         Assert.IsType<Categorical>(workload.Likelihood);
         Assert.Equal("accuracy", workload.Metric.Name);
     }
