@@ -121,7 +121,7 @@ internal sealed class CompareCommand
 
     private int Run(ParseResult parsed, Communicator world)
     {
-        string saved = world.Broadcast(world.Rank == 0 ? Saved(parsed.GetValue(_resume)) : null, 0);
+        string saved = world.Broadcast(world.Agree(() => world.Rank == 0 ? Saved(parsed.GetValue(_resume)) : null), 0);
         using var setup = world.Agree(() => Prepare(parsed, world, saved));
         int runs = setup.Choices.Count * setup.Line.GetValue(_seeds) * setup.Panels.Count;
         bool continues = parsed.GetValue(_resume) is not null;
@@ -294,10 +294,7 @@ internal sealed class CompareCommand
     {
         if (parsed.GetValue(_resume) is not { } folder)
             return null;
-        var continued =
-            saved.Length > 0
-                ? ComparisonFile.Parse(saved)
-                : throw new ArgumentException($"'{folder}' holds no comparison to continue: there is no {ComparisonFile.FileName}.");
+        var continued = CommandLine.Reading(() => ComparisonFile.Parse(saved, FileIn(folder)));
         if (parsed.GetValue(_common.Out) is { } other && Path.GetRelativePath(folder.FullName, other.FullName) != ".")
             throw new ArgumentException($"--resume is '{folder}' and --out '{other}': a comparison continues in its own folder.");
         return continued;
@@ -306,9 +303,12 @@ internal sealed class CompareCommand
     /// <summary>A path that stays valid if the comparison is continued from another folder. Standard output stays as it is.</summary>
     private static string FullPath(string path) => OutputTarget.IsOutput(path) ? path : Path.GetFullPath(path);
 
-    /// <summary>The saved state of a comparison; null if there is none.</summary>
+    /// <summary>The saved state of the comparison to continue; null for a new one.</summary>
+    /// <exception cref="ArgumentException">The folder has none.</exception>
     private static string? Saved(DirectoryInfo? folder) =>
-        folder is not null && Path.Combine(folder.FullName, ComparisonFile.FileName) is var file && File.Exists(file)
-            ? File.ReadAllText(file)
-            : null;
+        folder is null ? null
+        : File.Exists(FileIn(folder)) ? File.ReadAllText(FileIn(folder))
+        : throw new ArgumentException($"'{folder}' holds no comparison to continue: there is no {ComparisonFile.FileName}.");
+
+    private static string FileIn(DirectoryInfo folder) => Path.Combine(folder.ToString(), ComparisonFile.FileName);
 }

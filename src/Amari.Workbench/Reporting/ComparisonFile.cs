@@ -34,26 +34,26 @@ internal sealed record ComparisonFile(
         }.ToJsonString();
 
     /// <summary>Parses the output of <see cref="ToJson"/>.</summary>
-    /// <exception cref="InvalidDataException">The text is damaged.</exception>
-    public static ComparisonFile Parse(string text)
+    /// <param name="text">The content of the file.</param>
+    /// <param name="file">Its path, for messages.</param>
+    /// <exception cref="InvalidDataException">The text is damaged; the message says how.</exception>
+    public static ComparisonFile Parse(string text, string file)
     {
         try
         {
-            var root = JsonNode.Parse(text) as JsonObject ?? throw new JsonException("it is not a JSON object");
             using var document = JsonDocument.Parse(text);
-            var provenance = new JsonPart("", document.RootElement)["provenance"];
-            if (root["arguments"] is not JsonArray)
-                throw new JsonException("it lacks the arguments of the comparison");
+            var root = new JsonPart("", document.RootElement);
             return new(
-                [.. root["arguments"]!.AsArray().Select(a => (string)a!)],
-                (string?)root["json"],
-                [.. root["comparisons"]!.AsArray().Select(c => SavedComparison.Read(c!.ToJsonString()))],
-                provenance.IsNull ? null : ProvenanceJson.Read(provenance)
+                [.. root["arguments"].RequiredItems().Select(a => a.Text())],
+                root["json"].OptionalText(),
+                [.. root["comparisons"].RequiredItems().Select(c => SavedComparison.Read(c.Value.GetRawText()))],
+                root["provenance"] is { IsNull: false } provenance ? ProvenanceJson.Read(provenance) : null
             );
         }
-        catch (Exception e) when (e is JsonException or NullReferenceException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or InvalidDataException)
         {
-            throw new InvalidDataException($"{FileName} is damaged: {e.Message}", e);
+            string why = e is JsonException ? $"it is not JSON: {JsonPart.Reason(e)}" : e.Message;
+            throw new InvalidDataException($"'{file}' is damaged: {why}.", e);
         }
     }
 }

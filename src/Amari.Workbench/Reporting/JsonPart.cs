@@ -63,22 +63,44 @@ internal readonly record struct JsonPart(string Place, JsonElement Value)
 
     public double? OptionalNumber() => IsNull ? null : Number();
 
+    /// <summary>A number ≥ 0 that must exist.</summary>
+    public double Seconds() => RequiredNumber() is >= 0 and var seconds ? seconds : throw Wrong("a number >= 0");
+
     /// <summary>A number, NaN if it is null; null if it is missing.</summary>
     public double? MeasuredNumber() => Value.ValueKind == JsonValueKind.Undefined ? null : Number();
 
-    /// <summary>An integer.</summary>
-    public long Count() => Value.ValueKind == JsonValueKind.Number && Value.TryGetInt64(out long n) ? n : throw Wrong("an integer");
+    /// <summary>An integer ≥ 0.</summary>
+    public long Count() =>
+        Value.ValueKind == JsonValueKind.Number && Value.TryGetInt64(out long n) && n >= 0 ? n : throw Wrong("an integer >= 0");
 
     public long? OptionalCount() => IsNull ? null : Count();
 
-    /// <summary>An integer in the range of <see cref="int"/>.</summary>
-    public int SmallCount() => Count() is >= int.MinValue and <= int.MaxValue and var n ? (int)n : throw Wrong("an integer of 32 bits");
+    /// <summary>An integer ≥ 0 in the range of <see cref="int"/>.</summary>
+    public int SmallCount() => Count() is <= int.MaxValue and var n ? (int)n : throw Wrong("an integer of 32 bits");
 
     /// <summary>An array <c>[step, seconds, ...]</c> of a given length; later numbers may be null, which is NaN.</summary>
     public (long Step, double Seconds, IReadOnlyList<double> Values) Point(int length) =>
         RequiredItems() is { } items && items.Count == length
-            ? (items[0].Count(), items[1].RequiredNumber(), [.. items.Skip(2).Select(i => i.Number())])
+            ? (items[0].Count(), items[1].Seconds(), [.. items.Skip(2).Select(i => i.Number())])
             : throw Wrong(FormattableString.Invariant($"an array of {length} numbers"));
+
+    /// <summary>Arrays as <see cref="Point"/> reads them, by rising steps; none if it is null or missing.</summary>
+    public IReadOnlyList<(long Step, double Seconds, IReadOnlyList<double> Values)> Points(int length)
+    {
+        List<(long Step, double Seconds, IReadOnlyList<double> Values)> points = [];
+        foreach (var item in Items())
+        {
+            var point = item.Point(length);
+            if (points.Count > 0 && (point.Step <= points[^1].Step || point.Seconds < points[^1].Seconds))
+                throw new InvalidDataException(
+                    FormattableString.Invariant(
+                        $"{item.Place} has step {point.Step} and {point.Seconds} s after step {points[^1].Step} and {points[^1].Seconds} s"
+                    )
+                );
+            points.Add(point);
+        }
+        return points;
+    }
 
     /// <summary>The value of the first name that it equals.</summary>
     public T OneOf<T>(params IReadOnlyList<(string Name, T Value)> names)
@@ -99,6 +121,9 @@ internal readonly record struct JsonPart(string Place, JsonElement Value)
         )
             ? time
             : throw Wrong("a time as in ISO 8601");
+
+    /// <summary>Why a document cannot be read, as a part of a sentence.</summary>
+    public static string Reason(Exception e) => e.Message.Split(" LineNumber")[0].Split(" (Parameter")[0].TrimEnd('.');
 
     /// <summary>The error that this is not what it must be.</summary>
     public InvalidDataException Wrong(string expected) =>

@@ -20,11 +20,11 @@ internal static partial class ResultJson
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException($"it is not JSON: {e.Message.Split(" LineNumber")[0]}", e);
+            throw new InvalidDataException($"it is not JSON: {JsonPart.Reason(e)}", e);
         }
         catch (ArgumentException e) // a value out of its range
         {
-            throw new InvalidDataException(e.Message.Split(" (Parameter")[0], e);
+            throw new InvalidDataException(JsonPart.Reason(e), e);
         }
     }
 
@@ -42,7 +42,7 @@ internal static partial class ResultJson
         new(
             root["workload"].Text(),
             root["metric"].Text(),
-            new(root["target"]["metric"].Text(), root["target"]["value"].RequiredNumber())
+            new(MetricOf(root["target"]["metric"], root["metric"].Text()), root["target"]["value"].RequiredNumber())
             {
                 Origin = root["target"]["origin"].OptionalText(),
             },
@@ -56,12 +56,17 @@ internal static partial class ResultJson
                 : OptionValues.Read(root["workloadSettings"]),
             Description = root["description"].OptionalText() ?? "",
             BatchSize = root["batchSize"].IsNull ? 0 : root["batchSize"].SmallCount(),
+            HeldOutExamples = root["heldOutExamples"].OptionalCount(),
             DefaultsChosenHere = root["defaultsChosenHere"].Flag(),
             HigherIsBetter = root["target"]["higherIsBetter"].Flag(),
             Settings = root["settings"].OneOf(Sources),
             Schedule = root["schedule"].IsNull ? null : ScheduleOf(root["schedule"]),
             Provenance = ProvenanceJson.Read(root),
         };
+
+    /// <summary>The quantity of a target, which is one that runs have.</summary>
+    private static string MetricOf(JsonPart json, string metric) =>
+        json.OneOf([.. ((string[])[Target.Loss, Target.HeldOutLoss, metric]).Distinct().Select(name => (name, name))]);
 
     private static Trial TrialOf(JsonPart json) =>
         new(json["optimizer"].Text(), OptionValues.Read(json["options"]), BudgetOf(json["budget"]), json["loss"].Number())
@@ -89,16 +94,10 @@ internal static partial class ResultJson
             Ending = json["ending"].IsNull ? null : json["ending"].Text(),
             WeightInit = json["start"].OneOf(Starts),
             Steps = json["steps"].Count(),
-            Seconds = json["seconds"].RequiredNumber(),
-            Losses = [.. json["losses"].RequiredItems().Select(p => p.Point(3)).Select(p => new LossPoint(p.Step, p.Seconds, p.Values[0]))],
-            HeldOut =
-            [
-                .. json["heldOut"]
-                    .Items()
-                    .Select(p => p.Point(4))
-                    .Select(p => new HeldOutPoint(p.Step, p.Seconds, p.Values[0], p.Values[1])),
-            ],
-            Rates = [.. json["rates"].Items().Select(p => p.Point(3)).Select(p => new RatePoint(p.Step, p.Seconds, p.Values[0]))],
+            Seconds = json["seconds"].Seconds(),
+            Losses = [.. LossesOf(json)],
+            HeldOut = [.. json["heldOut"].Points(4).Select(p => new HeldOutPoint(p.Step, p.Seconds, p.Values[0], p.Values[1]))],
+            Rates = [.. json["rates"].Points(3).Select(p => new RatePoint(p.Step, p.Seconds, p.Values[0]))],
             Schedule = ScheduleOf(json["schedule"]),
             StepsToTarget = json["stepsToTarget"].OptionalCount(),
             SecondsToTarget = json["secondsToTarget"].OptionalNumber(),
@@ -108,13 +107,7 @@ internal static partial class ResultJson
             Plateau = json["plateau"] is { IsNull: false } plateau ? PlateauOf(plateau) : null,
             FinalLoss = json["finalLoss"].Number(),
             FinalMetric = json["finalMetric"].Number(),
-            Table = json["table"] is { IsNull: false } table
-                ? new(
-                    table["title"].Text(),
-                    [.. table["heads"].RequiredItems().Select(h => h.Text())],
-                    [.. table["rows"].RequiredItems().Select(r => (IReadOnlyList<string>)[.. r.RequiredItems().Select(c => c.Text())])]
-                )
-                : null,
+            Table = json["table"] is { IsNull: false } table ? TableOf(table) : null,
             MillisecondsPerStep = json["millisecondsPerStep"].Number(),
             StepTimes = json["stepMilliseconds"] is { IsNull: false } times
                 ? new(times["low"].Number(), times["median"].Number(), times["high"].Number())
@@ -136,6 +129,28 @@ internal static partial class ResultJson
             CurvatureChoice = json["curvatureChoice"] is { IsNull: false } choice ? ChoiceOf(choice) : null,
             Monitor = json["monitor"].IsNull ? null : MonitorOf(json),
         };
+
+    /// <summary>The losses of a run, which begin with the one at step 0; a run that failed may have none.</summary>
+    private static IEnumerable<LossPoint> LossesOf(JsonPart run)
+    {
+        var losses = run["losses"];
+        if (losses.RequiredItems().Count == 0 && run["status"].OneOf(Statuses) != RunStatus.Failed)
+            throw new InvalidDataException($"{losses.Place} is empty; only a run that failed may have no loss");
+        return losses.Points(3).Select(p => new LossPoint(p.Step, p.Seconds, p.Values[0]));
+    }
+
+    private static ModelTable TableOf(JsonPart json)
+    {
+        IReadOnlyList<string> heads = [.. json["heads"].RequiredItems().Select(h => h.Text())];
+        return new(json["title"].Text(), heads, [.. json["rows"].RequiredItems().Select(Row)]);
+
+        IReadOnlyList<string> Row(JsonPart row) =>
+            row.RequiredItems() is { } cells && cells.Count == heads.Count
+                ? [.. cells.Select(c => c.Text())]
+                : throw new InvalidDataException(
+                    FormattableString.Invariant($"{row.Place} has {row.Items().Count} cells; it must have {heads.Count}, as the heads")
+                );
+    }
 
     private static Plateau PlateauOf(JsonPart json) =>
         new(

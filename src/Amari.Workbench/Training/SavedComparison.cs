@@ -9,6 +9,7 @@ internal static class SavedComparison
 {
     private static readonly JsonSerializerOptions Json = new()
     {
+        RespectNullableAnnotations = true,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         Converters = { new BudgetConverter(), new FailureConverter(), new JsonStringEnumConverter() },
     };
@@ -17,19 +18,25 @@ internal static class SavedComparison
     public static string Write(BenchmarkResult comparison) => JsonSerializer.Serialize(comparison, Json);
 
     /// <summary>Reads the output of <see cref="Write"/>.</summary>
-    /// <exception cref="InvalidDataException">The text is malformed.</exception>
+    /// <exception cref="InvalidDataException">The text is malformed; the message says how.</exception>
     public static BenchmarkResult Read(string json)
     {
         try
         {
             var read = JsonSerializer.Deserialize<BenchmarkResult>(json, Json);
-            return read is { Workload: not null, Budget: not null, Runs: not null, Trials: not null }
+            return
+                read is { Workload: not null, Target: not null, Budget: not null, Runs: not null, Trials: not null }
+                && !read.Runs.Contains(null!)
+                && !read.Trials.Contains(null!)
                 ? read
-                : throw new JsonException("properties are missing");
+                : throw new JsonException("its workload, target, budget, runs or trials are missing");
         }
         catch (Exception e) when (e is JsonException or ArgumentException or NotSupportedException)
         {
-            throw new InvalidDataException($"The saved comparison cannot be read: {e.Message}", e);
+            throw new InvalidDataException(
+                $"a comparison cannot be read: {e.Message.Split(" | ")[0].Split(" (Parameter")[0].TrimEnd('.')}",
+                e
+            );
         }
     }
 

@@ -129,9 +129,27 @@ public sealed class ContinuedCompareTests
         AssertRefused($"'{empty}' holds no checkpoint", "train", "--epochs", "1", "--checkpoint", empty, "--resume");
         Assert.False(Directory.Exists(nowhere));
         Assert.Empty(Directory.EnumerateFileSystemEntries(empty));
-        File.WriteAllText(Path.Combine(empty, "comparison.json"), "{");
-        var (code, _, error) = Run("compare", "--resume", empty);
-        Assert.Equal(1, code);
-        Assert.Contains("comparison.json is damaged", Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "it is not JSON"), InlineData("{", "it is not JSON"), InlineData("[]", "it is an array; it must be an object")]
+    [InlineData("{}", "arguments is missing; it must be an array")]
+    [InlineData("""{"arguments": [null], "comparisons": []}""", "arguments[0] is null; it must be a text")]
+    [InlineData("""{"arguments": []}""", "comparisons is missing; it must be an array")]
+    [InlineData(
+        """{"arguments": [], "comparisons": [null]}""",
+        "a comparison cannot be read: its workload, target, budget, runs or trials are missing"
+    )]
+    [InlineData(
+        """{"arguments": [], "comparisons": [{"Runs": 3}]}""",
+        "a comparison cannot be read: The JSON value could not be converted"
+    )]
+    public void A_damaged_file_is_named(string content, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        string file = folder.File("comparison.json");
+        File.WriteAllText(file, content);
+        AssertRefused($"'{file}' is damaged: {expected}", "compare", "--resume", folder.Path);
+        Assert.Equal(content, File.ReadAllText(file));
     }
 }

@@ -123,12 +123,28 @@ public sealed class ResultJsonTests : IDisposable
             { "\"finalMetric\": 0.9", "\"finalMetric\": 1e999", "runs[0].finalMetric is 1e999; it must be a number or null" },
             { "\"cores\":", "\"kerne\":", "machine.cores is missing; it must be an integer" },
             { "{", "[{", "it is not JSON" },
+            { "\"metric\": \"held-out loss\"", "\"metric\": \"foo\"", "target.metric is 'foo'; it must be one of loss, held-out loss, " },
+            { "\"steps\": 1000", "\"steps\": -5", "runs[0].steps is -5; it must be an integer >= 0" },
+            { "\"seconds\": 10,", "\"seconds\": -1,", "runs[0].seconds is -1; it must be a number >= 0" },
+            { "\"losses\": [", "\"losses\": [], \"lost\": [", "runs[0].losses is empty; only a run that failed may have no loss" },
+            { "\"losses\": [", "\"losses\": [[5, 9, 1], ", "runs[0].losses[1] has step 0 and 0 s after step 5 and 9 s" },
+            { "\"cells\"", "\"cells\", \"more\"", "runs[0].table.rows[0] has 2 cells; it must have 1, as the heads" },
         };
 
     [Theory, MemberData(nameof(Damage))]
     public void What_is_damaged_is_refused_with_its_place(string good, string bad, string expected)
     {
-        var run = AnswerTests.Make("kfac", 3, null, null, 0.5) with { Schedule = new(ScheduleShape.Cosine) { Warmup = 0.25 } };
+        var run = AnswerTests.Make("kfac", 3, null, null, 0.5) with
+        {
+            Schedule = new(ScheduleShape.Cosine) { Warmup = 0.25 },
+            Table = new(
+                "table",
+                ["head"],
+                [
+                    ["cells"],
+                ]
+            ),
+        };
         string text = ResultJson.Of([ResultSchemaTests.Planted(run)]);
         int at = text.IndexOf(good, StringComparison.Ordinal);
         Assert.True(at >= 0, good);

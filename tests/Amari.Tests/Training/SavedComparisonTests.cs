@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Amari.Ranks;
 using Amari.Reporting;
 using Amari.Training;
@@ -141,5 +142,15 @@ public sealed class SavedComparisonTests : IDisposable
         Assert.NotEmpty(read.Runs[0].Monitor!.Rows);
         Assert.True(double.IsNaN(read.Runs[1].FinalLoss));
         Assert.Throws<InvalidDataException>(() => SavedComparison.Read("{\"runs\": 3}"));
+    }
+
+    [Theory, InlineData("Runs"), InlineData("Trials"), InlineData("Losses"), InlineData("Optimizer"), InlineData("Target")]
+    public void A_part_that_is_null_is_refused(string part)
+    {
+        var run = Reporting.AnswerTests.Make("sgd", 0, null, null, 0.5);
+        var json = JsonNode.Parse(SavedComparison.Write(new("w", "accuracy", new("loss", 0.1), Budget.OfSeconds(10), [run], [])))!;
+        var parent = json[part] is null ? json["Runs"]![0]! : json;
+        parent[part] = parent[part] is JsonArray && parent == json ? new JsonArray(null, null) : null;
+        Assert.Throws<InvalidDataException>(() => SavedComparison.Read(json.ToJsonString()));
     }
 }
