@@ -9,8 +9,8 @@ namespace Amari.Spectrum;
 /// exchangeable.
 /// <code>
 /// tᵢ = tr Q₍ᵢ₎'C Q₍ᵢ₎ + (d - k + 1) / ‖μᵢ‖² · μᵢ'C μᵢ,    μᵢ = (I - Q₍ᵢ₎Q₍ᵢ₎') ωᵢ,    tr C ≈ mean tᵢ
-/// </code>The error falls exponentially if the spectrum does. Needs memory for 3 k vectors. The standard error is the paper's: it takes the tᵢ
-/// for independent, though they share probes, and is too small if the spectrum decays slowly. With eigenvalues 1, 1/2, 1/3, ..., two
+/// </code>The error falls exponentially if the spectrum does. Needs memory for 3 k vectors. The standard error is the paper's: it takes the
+/// tᵢ for independent, though they share probes, and is too small if the spectrum decays slowly. With eigenvalues 1, 1/2, 1/3, ..., two
 /// standard errors cover the trace in 70 to 85 % of runs; those of <see cref="HutchPlusPlus"/> in 91 to 96 %.</remarks>
 public static class XTrace
 {
