@@ -1,10 +1,18 @@
 using System.Text;
+using Amari.Training;
 
 namespace Amari.Reporting;
 
 /// <summary>A console writer whose failures (a closed terminal, a full disk) do not end the work: failed output is dropped.</summary>
 internal sealed class LastingWriter(TextWriter inner) : TextWriter
 {
+    /// <summary>A writer to a standard stream of the console. If the process was started without the stream, all output is dropped: the
+    /// runtime may have given its descriptor to a file of its own.</summary>
+    /// <param name="descriptor">Of the stream.</param>
+    /// <param name="open">Opens it.</param>
+    public static TextWriter Of(int descriptor, Func<TextWriter> open) =>
+        OutputTarget.IsInherited(descriptor) ? new LastingWriter(open()) : Null;
+
     /// <inheritdoc/>
     public override Encoding Encoding => inner.Encoding;
 
@@ -29,7 +37,7 @@ internal sealed class LastingWriter(TextWriter inner) : TextWriter
         {
             write();
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // Nobody can read the output or an error about it.
         }

@@ -12,8 +12,7 @@ namespace Amari.Training;
 internal sealed partial class OutputTarget
 {
     private const string Output = "-";
-    private const int OutputDescriptor = 1,
-        Interrupted = 4; // EINTR
+    private const int Interrupted = 4; // EINTR
     private static readonly int TryAgain = OperatingSystem.IsLinux() ? 11 : 35; // EAGAIN, on Linux and on macOS
     private const long AccessMode = 3,
         ReadOnly = 0,
@@ -23,6 +22,11 @@ internal sealed partial class OutputTarget
         ModeOffset = 28,
         StatBytes = 256,
         CurrentFolder = -100; // of statx
+
+    /// <summary>The descriptors of standard output and standard error.</summary>
+    public const int OutputDescriptor = 1,
+        ErrorDescriptor = 2;
+
     private readonly Action<byte[]> _write;
     private readonly Func<bool, Stream>? _open; // for lines, appending or not; null if each line is written as a document
 
@@ -47,9 +51,9 @@ internal sealed partial class OutputTarget
     /// open.</exception>
     public static OutputTarget Of(string option, string path, bool replace, TextWriter output)
     {
-        if (IsOutput(path))
+        if (IsOutput(path) && !ReferenceEquals(output, Console.Out))
             return new(option, path, null, bytes => Print(output, bytes));
-        if (DescriptorOf(path) is { } descriptor)
+        if (DescriptorOf(path) is { } descriptor) // not by the console, which drops what a closed pipe does not take
             return IsInherited(descriptor)
                 ? new(option, path, null, bytes => Write(descriptor, bytes))
                 : throw new ArgumentException($"{option} is '{path}', which is not open for writing.");
@@ -90,7 +94,7 @@ internal sealed partial class OutputTarget
     }
 
     /// <summary>Whether a path is standard output: <c>-</c>, <c>/dev/stdout</c>, or a link to it.</summary>
-    public static bool IsOutput(string path) => path == Output || DescriptorOf(path) == OutputDescriptor;
+    public static bool IsOutput(string path) => DescriptorOf(path) == OutputDescriptor;
 
     /// <summary>Writes the document. Outputs other than files get a line end after it.</summary>
     /// <exception cref="IOException">It could not be written. An existing file is unchanged.</exception>
@@ -128,6 +132,8 @@ internal sealed partial class OutputTarget
     /// <summary>The number of the descriptor that a path names, directly or over links.</summary>
     private static int? DescriptorOf(string path)
     {
+        if (path == Output)
+            return OutputDescriptor;
         if (OperatingSystem.IsWindows())
             return null;
         string at = Path.GetFullPath(path);
@@ -138,7 +144,7 @@ internal sealed partial class OutputTarget
                 {
                     "stdin" => 0,
                     "stdout" => OutputDescriptor,
-                    "stderr" => 2,
+                    "stderr" => ErrorDescriptor,
                     _ => int.Parse(match.Groups["number"].Value, CultureInfo.InvariantCulture),
                 };
             if (new FileInfo(at).LinkTarget is not { } next)
@@ -149,7 +155,7 @@ internal sealed partial class OutputTarget
     }
 
     /// <summary>Whether a descriptor is open for writing and inherited. The runtime's own descriptors are all closed on exec.</summary>
-    private static bool IsInherited(int descriptor)
+    public static bool IsInherited(int descriptor)
     {
         if (!OperatingSystem.IsLinux())
             return true;
@@ -193,6 +199,12 @@ internal sealed partial class OutputTarget
     private static void Write(int descriptor, byte[] document)
     {
         byte[] rest = [.. document, (byte)'\n'];
+        if (OperatingSystem.IsWindows()) // where only standard output has a number
+        {
+            using var stream = Console.OpenStandardOutput();
+            stream.Write(rest);
+            return;
+        }
         while (rest.Length > 0)
         {
             nint written = Write(descriptor, rest, rest.Length);

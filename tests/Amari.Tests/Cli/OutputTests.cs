@@ -44,6 +44,33 @@ public sealed class OutputTests : IDisposable
         }
     }
 
+    /// <summary>Text that nobody can read is dropped, but not a result that was asked for.</summary>
+    [Theory]
+    [InlineData("--json", ">/dev/full", 1, "--json '-' could not be written: No space left on device")]
+    [InlineData("--json", "| true", 1, "--json '-' could not be written: Broken pipe")]
+    [InlineData("--json", ">&-", 2, "--json is '-', which is not open for writing.")]
+    [InlineData("--log-jsonl", ">/dev/full", 0, "--log-jsonl '-' ends at step 0 of sgd: No space left on device")]
+    [InlineData("--log-jsonl", "| true", 0, "--log-jsonl '-' ends at step ")]
+    [InlineData(null, ">/dev/full", 0, "")]
+    [InlineData(null, ">&-", 0, "")]
+    [InlineData(null, ">&- 2>&-", 0, "")]
+    public async Task Standard_output_that_takes_nothing_loses_no_result_silently(string? option, string output, int code, string error)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "only Linux has all of these files");
+        using var tool = new ToolProcess(
+            Train(option is null ? [] : [option, "-"]),
+            "bash",
+            "-o",
+            "pipefail",
+            "-c",
+            $"\"$0\" \"$@\" {output}"
+        );
+        var (exit, _, text) = await tool.End();
+        Assert.Equal(code, exit);
+        Assert.Contains(error, text, StringComparison.Ordinal);
+        Assert.Equal(code != 2, File.Exists(_folder.File(Path.Combine("o", "result.json"))));
+    }
+
     [Fact]
     public async Task Pipes_and_devices_are_written_to_and_stay_what_they_are()
     {
