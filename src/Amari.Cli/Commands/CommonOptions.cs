@@ -31,8 +31,7 @@ internal sealed class CommonOptions
                 HelpName = "FILE",
             }
         );
-    public Option<DirectoryInfo?> Out { get; } =
-        new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
+    public Option<DirectoryInfo?> Out { get; } = ResultsFolder("--out", "folder of the results (default: a new one under out/)");
     public Option<bool> Overwrite { get; } =
         new("--overwrite") { Description = "replace existing results in --out, and the file of --json" };
     public Option<int> Seed { get; } = Integer("--seed", "seed of weights, data order and sampling; with several seeds the first", 0, 0);
@@ -72,12 +71,13 @@ internal sealed class CommonOptions
             HelpName = "SHAPE",
         };
     public Option<double> Warmup { get; } =
-        new("--warmup")
-        {
-            Description = "share of the budget in which the learning rate rises to its peak, 0 to 0.5",
-            DefaultValueFactory = _ => 0,
-            HelpName = "SHARE",
-        };
+        Share(
+            "--warmup",
+            "share of the budget in which the learning rate rises to its peak, 0 to 0.5",
+            0,
+            s => s is >= 0 and <= 0.5,
+            "from 0 to 0.5"
+        );
     public Option<string[]> Target { get; } =
         new("--target")
         {
@@ -170,6 +170,21 @@ internal sealed class CommonOptions
         return option;
     }
 
+    /// <summary>The option of a folder of results.</summary>
+    public static Option<DirectoryInfo?> ResultsFolder(string name, string description) =>
+        new(name)
+        {
+            Description = description,
+            HelpName = "DIR",
+            CustomParser = result =>
+            {
+                if (!string.IsNullOrWhiteSpace(result.Tokens[0].Value))
+                    return new(result.Tokens[0].Value);
+                result.AddError($"{name} is ''; it must name a folder.");
+                return null;
+            },
+        };
+
     private static Option<string?> Folder(string name, string description)
     {
         var option = new Option<string?>(name) { Description = description, HelpName = "DIR" };
@@ -181,8 +196,8 @@ internal sealed class CommonOptions
         return option;
     }
 
-    /// <summary>An integer option with a minimum and an optional maximum.</summary>
-    public static Option<int> Integer(string name, string description, int min, int preset, int? max = null) =>
+    /// <summary>An integer option with a range.</summary>
+    public static Option<int> Integer(string name, string description, int min, int preset, int max = int.MaxValue) =>
         new(name)
         {
             Description = description,
@@ -191,8 +206,8 @@ internal sealed class CommonOptions
             CustomParser = result => ReadInteger(name, result, min, max) ?? preset,
         };
 
-    /// <summary>An integer option with a minimum and an optional maximum; null if it is not set.</summary>
-    public static Option<int?> OptionalInteger(string name, string description, int min, int? max = null) =>
+    /// <summary>An integer option with a range; null if it is not set.</summary>
+    public static Option<int?> OptionalInteger(string name, string description, int min, int max = int.MaxValue) =>
         new(name)
         {
             Description = description,
@@ -200,16 +215,46 @@ internal sealed class CommonOptions
             CustomParser = result => ReadInteger(name, result, min, max),
         };
 
-    private static int? ReadInteger(string name, ArgumentResult result, int min, int? max = null)
+    private static int? ReadInteger(string name, ArgumentResult result, int min, int max)
     {
         string text = result.Tokens[0].Value;
         bool isInteger = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n);
-        if (isInteger && n >= min && !(n > max))
+        if (isInteger && n >= min && n <= max)
             return n;
         string value = isInteger ? text : $"'{text}'";
-        result.AddError($"{name} is {value}; it must be an integer >= {min}{(max is null ? "" : $" and <= {max}")}.");
+        result.AddError($"{name} is {value}; it must be an integer >= {min} and <= {max}.");
         return null;
     }
+
+    /// <summary>The option of a share, as a percentage or a number.</summary>
+    /// <param name="name">Of the option.</param>
+    /// <param name="description">Of the option.</param>
+    /// <param name="preset">Its default.</param>
+    /// <param name="isAllowed">Whether a share is in the range.</param>
+    /// <param name="range">The range, in words.</param>
+    public static Option<double> Share(string name, string description, double preset, Func<double, bool> isAllowed, string range) =>
+        new(name)
+        {
+            Description = $"{description}: 5% or 0.05",
+            DefaultValueFactory = _ => preset,
+            HelpName = "SHARE",
+            CustomParser = result =>
+            {
+                string text = result.Tokens[0].Value;
+                bool percent = text.EndsWith('%');
+                if (
+                    double.TryParse(percent ? text[..^1] : text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+                    && isAllowed(value = percent ? value / 100 : value)
+                )
+                    return value;
+                result.AddError($"{name} is '{text}'; it must be a share such as 5% or 0.05, {range}.");
+                return preset;
+            },
+        };
+
+    /// <summary>The first of some options that the command line sets; null if it sets none.</summary>
+    public static Option? FirstGiven(ParseResult parsed, params Option[] options) =>
+        Array.Find(options, o => parsed.GetResult(o) is { Implicit: false });
 
     /// <summary>Configures libtorch as requested, and reports settings that differ from the default.</summary>
     public void ApplyTo(ParseResult parsed, TextWriter output)
@@ -249,6 +294,13 @@ internal sealed class CommonOptions
         }
         return pairs;
     }
+
+    /// <summary>The optimizers of an option that lists their names.</summary>
+    /// <exception cref="ArgumentException">There is none, or one does not exist or is repeated.</exception>
+    public static IReadOnlyList<OptimizerEntry> OptimizersOf(Option option, string names) =>
+        CommaSeparated.Names(option.Name, names) is { Length: > 0 } all
+            ? [.. all.Select(OptimizerCatalog.Find)]
+            : throw new ArgumentException($"{option.Name} is empty; it must name at least one optimizer.");
 
     /// <summary>The workload of the command line with the settings of --set.</summary>
     /// <exception cref="ArgumentException">The workload or a setting does not exist, or a value is invalid.</exception>

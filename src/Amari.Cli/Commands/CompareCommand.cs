@@ -10,6 +10,7 @@ namespace Amari.Cli.Commands;
 /// <summary><c>amari compare</c>: trains a workload with several optimizers and reports which one to use, and why.</summary>
 internal sealed class CompareCommand
 {
+    private const int MaxRuns = 1_000_000; // per optimizer
     private readonly CommonOptions _common = new();
     private readonly MonitorArguments _monitoring = new();
     private readonly LogArguments _logging = new();
@@ -20,22 +21,22 @@ internal sealed class CompareCommand
         DefaultValueFactory = _ => "adamw,routed-muon,kfac",
         HelpName = "NAMES",
     };
-    private readonly Option<int> _seeds = CommonOptions.Integer("--seeds", "runs per optimizer, with consecutive seeds", 1, 3);
+    private readonly Option<int> _seeds = CommonOptions.Integer("--seeds", "runs per optimizer, with consecutive seeds", 1, 3, MaxRuns);
     private readonly Option<int> _tune = CommonOptions.Integer(
         "--tune",
         "tuning trials per optimizer, from its defaults over its own search space; 0 uses the defaults",
         0,
-        0
+        0,
+        MaxRuns
     );
     private readonly Option<bool> _workloadSettings = new("--workload-settings")
     {
         Description = "use the workload's own settings, found with an unknown number of trials, in place of defaults",
     };
-    private readonly Option<DirectoryInfo?> _resume = new("--resume")
-    {
-        Description = "continue the interrupted comparison in this folder; arguments that are not repeated are taken from there",
-        HelpName = "DIR",
-    };
+    private readonly Option<DirectoryInfo?> _resume = CommonOptions.ResultsFolder(
+        "--resume",
+        "continue the interrupted comparison in this folder; arguments that are not repeated are taken from there"
+    );
     private readonly Option<Budget?> _interval = CommonOptions.CheckpointInterval();
     private readonly TextWriter _output;
     private readonly Command _command;
@@ -195,7 +196,7 @@ internal sealed class CompareCommand
             OptimizerBenchmark.Compare(
                 panel.Trainer,
                 setup.Choices,
-                [.. Enumerable.Range(setup.Line.GetValue(_common.Seed), setup.Line.GetValue(_seeds))],
+                SeedsOf(setup.Line),
                 panel.Budget,
                 setup.Line.GetValue(_tune),
                 new ImmediateProgress<RunProgress>(value =>
@@ -230,14 +231,12 @@ internal sealed class CompareCommand
         if (line.GetValue(_tune) > 0 && line.GetValue(_workloadSettings))
             throw new ArgumentException("Use --tune or --workload-settings, not both.");
         var schedule = line.GetValue(_tune) > 0 && !_common.SetsSchedule(line) ? null : _common.ScheduleOf(line);
-        var choices = line.GetValue(_optimizers)!
-            .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-            .Select(name => new OptimizerChoice(OptimizerCatalog.Find(name).Name, new Dictionary<string, string>()) { Schedule = schedule })
-            .DistinctBy(c => c.Name)
+        var choices = CommonOptions
+            .OptimizersOf(_optimizers, line.GetValue(_optimizers)!)
+            .Select(entry => new OptimizerChoice(entry.Name, new Dictionary<string, string>()) { Schedule = schedule })
             .ToList();
-        if (choices.Count == 0)
-            throw new ArgumentException("--optimizers is empty; it must name at least one optimizer.");
         var monitor = _monitoring.Of(line);
+        int[] seeds = SeedsOf(line);
         _common.ApplyTo(line, _output);
         var panels = workloads
             .Select(w => new Panel(
@@ -257,11 +256,24 @@ internal sealed class CompareCommand
                     ? _arguments.Of(parsed, null, _common.BudgetOf(line))
                     : _arguments.Of(parsed, panels[0].Workload, panels[0].Budget)
             );
-        int[] seeds = [.. Enumerable.Range(line.GetValue(_common.Seed), line.GetValue(_seeds))];
         var provenance = ProvenanceOf(parsed, seeds, continued, runs: choices.Count * seeds.Length * panels.Count);
         var folder =
             world.Rank > 0 ? null : FolderOf(parsed, isDefault ? "compare" : "compare-" + panels[0].Workload.Name, json, continued);
         return new(line, new(arguments, json, continued?.SoFar ?? [], provenance), choices, panels, monitor, folder);
+    }
+
+    /// <summary>The seeds of each optimizer's runs.</summary>
+    /// <exception cref="ArgumentException">The last one is too large.</exception>
+    private int[] SeedsOf(ParseResult line)
+    {
+        int first = line.GetValue(_common.Seed),
+            count = line.GetValue(_seeds),
+            max = int.MaxValue - count + 1;
+        return first <= max
+            ? [.. Enumerable.Range(first, count)]
+            : throw new ArgumentException(
+                $"{_common.Seed.Name} is {first}; with {_seeds.Name} {count} it must be an integer >= 0 and <= {max}."
+            );
     }
 
     /// <summary>The provenance with this start, unless an earlier one has completed all runs.</summary>

@@ -91,7 +91,7 @@ internal sealed class ContinuedArguments(
         {
             string path when IsPath(option) => Path.GetFullPath(path),
             string[] repeated => string.Join(" and ", repeated),
-            string list => string.Join(",", list.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)),
+            string list => string.Join(",", CommaSeparated.Items(list)),
             var value => value,
         };
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Amari.Training;
 
 namespace Amari.Cli.Commands;
@@ -18,24 +17,13 @@ internal sealed class MonitorArguments
         2,
         256
     );
-    private readonly Option<double> _share = new("--monitor-share")
-    {
-        Description = "share of the run time for the monitor after its first measurement: 5% or 0.05",
-        DefaultValueFactory = _ => 0.05,
-        HelpName = "SHARE",
-        CustomParser = result =>
-        {
-            string text = result.Tokens[0].Value;
-            bool percent = text.EndsWith('%');
-            if (
-                double.TryParse(percent ? text[..^1] : text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value)
-                && (percent ? value / 100 : value) is >= 0 and < 1
-            )
-                return percent ? value / 100 : value;
-            result.AddError($"--monitor-share is '{text}'; it must be a share such as 5% or 0.05, at least 0 and below 1.");
-            return 0;
-        },
-    };
+    private readonly Option<double> _share = CommonOptions.Share(
+        "--monitor-share",
+        "share of the run time for the monitor after its first measurement",
+        0.05,
+        s => s is >= 0 and < 1,
+        "at least 0 and below 1"
+    );
 
     public void AddTo(Command command)
     {
@@ -54,7 +42,7 @@ internal sealed class MonitorArguments
                 Share = parsed.GetValue(_share),
                 Examples = parsed.GetValue(_examples),
             };
-        if (((Option[])[_share, _examples]).FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false }) is { } lone)
+        if (CommonOptions.FirstGiven(parsed, _share, _examples) is { } lone)
             throw new ArgumentException($"{lone.Name} needs --monitor with some of {string.Join(", ", MonitorOptions.Names)}, or all.");
         return null;
     }

@@ -50,15 +50,7 @@ internal static class PlanCommand
         command.SetAction(parsed =>
         {
             var workload = common.WorkloadOf(parsed);
-            var entries = parsed.GetValue(optimizers) is { } names
-                ? names
-                    .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-                    .Select(OptimizerCatalog.Find)
-                    .DistinctBy(e => e.Name)
-                    .ToList()
-                : OptimizerCatalog.All;
-            if (entries.Count == 0)
-                throw new ArgumentException("--optimizers is empty; it must name at least one optimizer.");
+            var entries = parsed.GetValue(optimizers) is { } names ? CommonOptions.OptimizersOf(optimizers, names) : OptimizerCatalog.All;
             common.ApplyTo(parsed, output);
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
             trainer.RequireParameters("plan");

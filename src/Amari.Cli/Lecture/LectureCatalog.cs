@@ -26,7 +26,7 @@ internal static class LectureCatalog
     ];
 
     /// <summary>The items with these ids (<c>all</c> for all items), case-insensitive, in the order of the lecture.</summary>
-    /// <exception cref="ArgumentException">An item does not exist.</exception>
+    /// <exception cref="ArgumentException">An item does not exist, or is repeated.</exception>
     public static IReadOnlyList<LectureItem> Find(IReadOnlyList<string> ids)
     {
         foreach (string id in ids)
@@ -34,6 +34,8 @@ internal static class LectureCatalog
                 throw new ArgumentException(
                     $"The lecture item is '{id}'; it must be one of {string.Join(", ", All.Select(i => i.Id))}, list or all."
                 );
+        if (ids.Distinct(StringComparer.OrdinalIgnoreCase).Count() < ids.Count)
+            throw new ArgumentException($"The lecture items are '{string.Join(' ', ids)}'; they must have each item once.");
         return [.. All.Where(item => ids.Any(id => Is(id, Every) || Is(id, item.Id)))];
 
         static bool Is(string a, string b) => a.Equals(b, StringComparison.OrdinalIgnoreCase);

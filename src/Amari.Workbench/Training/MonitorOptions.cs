@@ -1,4 +1,5 @@
 using Amari.Native;
+using Amari.Workloads;
 
 namespace Amari.Training;
 
@@ -72,12 +73,12 @@ public sealed record MonitorOptions
     ];
 
     /// <summary>Parses comma-separated names of quantities: <c>sharpness,noise</c>, or <c>all</c>.</summary>
-    /// <exception cref="ArgumentException">A name is unknown, or there is none. The message lists the names.</exception>
+    /// <exception cref="ArgumentException">A name is unknown or repeated, or there is none. The message lists the names.</exception>
     public static MonitorQuantities Parse(string names)
     {
         ArgumentNullException.ThrowIfNull(names);
         var result = MonitorQuantities.None;
-        foreach (string name in names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        foreach (string name in CommaSeparated.Names("The list of monitored quantities", names))
             result |= Names.Append("all").Contains(name, StringComparer.OrdinalIgnoreCase)
                 ? Enum.Parse<MonitorQuantities>(name, ignoreCase: true)
                 : throw new ArgumentException($"The monitored quantity is '{name}'; it must be one of {string.Join(", ", Names)}, or all.");

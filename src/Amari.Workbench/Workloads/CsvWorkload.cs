@@ -130,18 +130,19 @@ public class CsvWorkload : Workload
                 Enum.TryParse<CsvTask>(values[TaskName], ignoreCase: true, out var task) && Enum.IsDefined(task)
                     ? task
                     : throw Invalid(TaskName, values, "auto, regression or classification"),
-            Ignore = List(values[IgnoreName]),
+            Ignore = CommaSeparated.Names($"The setting {IgnoreName}", values[IgnoreName]),
             SplitSeed = int.TryParse(values[SplitSeedName], NumberStyles.None, CultureInfo.InvariantCulture, out int seed)
                 ? seed
-                : throw Invalid(SplitSeedName, values, "a whole number from 0"),
+                : throw Invalid(SplitSeedName, values, $"a whole number from 0 to {int.MaxValue}"),
         };
         int[] hidden =
         [
-            .. List(values[HiddenName])
+            .. CommaSeparated
+                .Items(values[HiddenName])
                 .Select(units =>
                     int.TryParse(units, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0
                         ? n
-                        : throw Invalid(HiddenName, values, "whole numbers above 0 separated by commas, as 32,32")
+                        : throw Invalid(HiddenName, values, $"whole numbers from 1 to {int.MaxValue} separated by commas, as 32,32")
                 ),
         ];
         var configured = (CsvWorkload)MemberwiseClone();
@@ -151,8 +152,6 @@ public class CsvWorkload : Workload
         );
         return configured;
     }
-
-    private static string[] List(string text) => text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
     private static ArgumentException Invalid(string name, IReadOnlyDictionary<string, string> values, string allowed) =>
         new($"The setting {name} is '{values[name]}'; it must be {allowed}.");

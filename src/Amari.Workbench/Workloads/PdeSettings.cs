@@ -6,10 +6,10 @@ namespace Amari.Workloads;
 /// <summary>What can be chosen about a <see cref="PdeWorkload"/>.</summary>
 public sealed record PdeSettings
 {
-    internal const string PointsName = "points",
+    internal const string HiddenName = "hidden",
+        PointsName = "points",
         BoundaryPointsName = "boundary-points";
-    private const string HiddenName = "hidden",
-        BoundaryWeightName = "boundary-weight",
+    private const string BoundaryWeightName = "boundary-weight",
         ResampleName = "resample";
 
     /// <summary>Units of the hidden layers, each ≥ 1; empty for a linear model.</summary>
@@ -72,28 +72,35 @@ public sealed record PdeSettings
         {
             Hidden =
             [
-                .. values[HiddenName]
-                    .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-                    .Select(units => Whole(HiddenName, units, "whole numbers separated by commas, as 32,32")),
+                .. CommaSeparated
+                    .Items(values[HiddenName])
+                    .Select(units =>
+                        Whole(units)
+                        ?? throw Invalid(
+                            HiddenName,
+                            values[HiddenName],
+                            $"whole numbers from 1 to {int.MaxValue} separated by commas, as 32,32"
+                        )
+                    ),
             ],
-            Points = Whole(PointsName, values[PointsName]),
-            Resample = Whole(ResampleName, values[ResampleName]),
+            Points = Count(PointsName),
+            Resample = Count(ResampleName),
         };
         return values.TryGetValue(BoundaryWeightName, out string? weight)
             ? read with
             {
-                BoundaryPoints = Whole(BoundaryPointsName, values[BoundaryPointsName]),
-                BoundaryWeight = double.TryParse(weight, CultureInfo.InvariantCulture, out double factor)
+                BoundaryPoints = Count(BoundaryPointsName),
+                BoundaryWeight = double.TryParse(weight, NumberStyles.Float, CultureInfo.InvariantCulture, out double factor)
                     ? factor
                     : throw Invalid(BoundaryWeightName, weight, "a number"),
             }
             : read;
+
+        int Count(string name) => Whole(values[name]) ?? throw Invalid(name, values[name], $"a whole number from 0 to {int.MaxValue}");
     }
 
-    private static int Whole(string name, string value, string allowed = "a whole number") =>
-        int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number)
-            ? number
-            : throw Invalid(name, value, allowed);
+    private static int? Whole(string value) =>
+        int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number) ? number : null;
 
     private static ArgumentException Invalid(string name, string value, string allowed) =>
         new($"The setting {name} is '{value}'; it must be {allowed}.");

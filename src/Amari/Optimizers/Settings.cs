@@ -287,7 +287,8 @@ internal static class Settings
             type.IsEnum ? string.Join(", ", Enum.GetNames(type))
             : type == typeof(bool) ? "true or false"
             : type == typeof(double) ? "a number"
-            : "an integer";
+            : type == typeof(int) ? $"an integer from {int.MinValue} to {int.MaxValue}"
+            : $"an integer from {long.MinValue} to {long.MaxValue}";
         throw new ArgumentException($"{property.Name} is '{text}'; it must be {wanted}.");
     }
 

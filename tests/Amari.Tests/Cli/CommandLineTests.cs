@@ -19,8 +19,18 @@ public sealed class CommandLineTests
             { "compare --budget -3s", "it must be a time > 0" },
             { "compare --epochs 0", "integer >= 1" },
             { "compare --seeds 0", "integer >= 1" },
-            { "compare --seeds few", "--seeds is 'few'; it must be an integer >= 1." },
-            { "train --epochs 1.5", "--epochs is '1.5'; it must be an integer >= 1." },
+            { "compare --seeds few", "--seeds is 'few'; it must be an integer >= 1 and <= 1000000." },
+            {
+                "compare --seeds 99999 --seed 2147483647",
+                "--seed is 2147483647; with --seeds 99999 it must be an integer >= 0 and <= 2147383649."
+            },
+            { "train --epochs 1.5", "--epochs is '1.5'; it must be an integer >= 1 and <= 2147483647." },
+            { "train --epochs 99999999999", "--epochs is '99999999999'; it must be an integer >= 1 and <= 2147483647." },
+            { "train --seed 18446744073709551615", "it must be an integer >= 0 and <= 2147483647." },
+            { "train --optimizer lbfgs --set history=99999999999", "it must be an integer from -2147483648 to 2147483647." },
+            { "train --warmup 0,1", "--warmup is '0,1'; it must be a share such as 5% or 0.05, from 0 to 0.5." },
+            { "compare --warmup 60%", "--warmup is '60%'; it must be a share such as 5% or 0.05, from 0 to 0.5." },
+            { "train poisson --set boundary-weight=0,1", "The setting boundary-weight is '0,1'; it must be a number." },
             { "train --threads two", "--threads is 'two'; it must be an integer >= 1 and <= " },
             { "compare --tune -1", "integer >= 0" },
             { "compare --budget 1s --epochs 2", "not both" },
@@ -41,6 +51,7 @@ public sealed class CommandLineTests
             { "landscape --bogus", "There is no option --bogus for landscape; " },
             { "plan --bogus", "There is no option --bogus for plan; " },
             { "report a --bogus b", "There is no option --bogus for report; " },
+            { "lecture E1 e1", "The lecture items are 'E1 e1'; they must have each item once." },
             { "lecture -x", "There is no option -x for lecture; " },
             { "info --bogus", "There is no option --bogus for info; " },
             { "--bogus", "There is no option --bogus for amari; the nearest are --help, --version." },
@@ -72,7 +83,13 @@ public sealed class CommandLineTests
             { "verify --budget 3s", "There is no option --budget for verify; " },
             { "verify --assembly missing.dll", "missing.dll" },
             { "plan --optimizers nope", "'nope'" },
-            { "plan --optimizers ,", "must name at least one optimizer" },
+            { "plan --optimizers ,", "There is no optimizer ''" },
+            { "compare --optimizers adamw,,kfac", "There is no optimizer ''" },
+            { "compare --optimizers adamw,AdamW", "--optimizers is 'adamw,AdamW'; it must have adamw once." },
+            { "plan --optimizers sgd,sgd", "--optimizers is 'sgd,sgd'; it must have sgd once." },
+            { "train --monitor sharpness,,kl", "The monitored quantity is ''; it must be one of sharpness" },
+            { "train --monitor kl,noise,kl", "is 'kl,noise,kl'; it must have kl once." },
+            { "train poisson --set hidden=32,,", "The setting hidden is '32,,'; it must be whole numbers from 1 to 2147483647" },
             { "plan --calibration 0s", "--calibration is '0s'" },
             { "plan --steps 0", "--steps is 0; it must be an integer >= 1 and <= 1000000." },
             { "plan --steps 2000000000", "--steps is 2000000000; it must be an integer >= 1 and <= 1000000." },
@@ -85,7 +102,8 @@ public sealed class CommandLineTests
         };
 
     /// <summary>As a variable of the shell gives that is not set.</summary>
-    [Theory, InlineData("--json", "file"), InlineData("--assembly", "file"), InlineData("--checkpoint", "folder")]
+    [Theory]
+    [InlineData("--json", "file"), InlineData("--assembly", "file"), InlineData("--checkpoint", "folder"), InlineData("--out", "folder")]
     public void An_empty_name_is_refused(string option, string what) =>
         AssertRefused($"{option} is ''; it must name a {what}.", "train", "--epochs", "1", option, "");
 

@@ -155,8 +155,18 @@ public sealed class CsvWorkloadTests : IDisposable
     [Theory]
     [InlineData("task", "guess", "The setting task is 'guess'; it must be auto, regression or classification.")]
     [InlineData("task", "7", "The setting task is '7'")]
-    [InlineData("hidden", "8,0", "The setting hidden is '8,0'; it must be whole numbers above 0 separated by commas, as 32,32.")]
-    [InlineData("split-seed", "-1", "The setting split-seed is '-1'; it must be a whole number from 0.")]
+    [InlineData(
+        "hidden",
+        "8,0",
+        "The setting hidden is '8,0'; it must be whole numbers from 1 to 2147483647 separated by commas, as 32,32."
+    )]
+    [InlineData(
+        "hidden",
+        "8,,8",
+        "The setting hidden is '8,,8'; it must be whole numbers from 1 to 2147483647 separated by commas, as 32,32."
+    )]
+    [InlineData("ignore", "town,Town", "The setting ignore is 'town,Town'; it must have town once.")]
+    [InlineData("split-seed", "-1", "The setting split-seed is '-1'; it must be a whole number from 0 to 2147483647.")]
     [InlineData("target", "cost", "has no column 'cost'")]
     public void Bad_settings_are_refused(string name, string value, string expected)
     {

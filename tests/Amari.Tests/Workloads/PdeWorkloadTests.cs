@@ -135,7 +135,8 @@ public sealed class PdeWorkloadTests
     }
 
     [Theory]
-    [InlineData("hidden", "a", "whole numbers separated by commas")]
+    [InlineData("hidden", "a", "whole numbers from 1 to 2147483647 separated by commas")]
+    [InlineData("points", "99999999999", "a whole number from 0 to 2147483647")]
     [InlineData("hidden", "0", ">= 1")]
     [InlineData("points", "0", ">= 1")]
     [InlineData("points", "1.5", "whole number")]
