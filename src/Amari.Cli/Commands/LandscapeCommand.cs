@@ -63,6 +63,8 @@ internal sealed class LandscapeCommand
 
     private int Run(ParseResult parsed)
     {
+        if (parsed.GetValue(_plane) != Plane.Eigenvectors && CommonOptions.FirstGiven(parsed, _curvature.Operator) is { } lone)
+            throw new ArgumentException($"{lone.Name} needs --plane eigenvectors.");
         var workload = _common.WorkloadOf(parsed);
         _common.ApplyTo(parsed, _output);
         using var interrupt = new Interrupt();

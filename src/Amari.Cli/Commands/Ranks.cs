@@ -16,6 +16,8 @@ internal static class Ranks
     /// <summary>Runs a command on the launcher's ranks, which must have the same arguments, or on this process alone.</summary>
     public static int Run(ParseResult parsed, CommonOptions common, Func<Communicator, int> command)
     {
+        if (!Launcher.IsPresent && CommonOptions.FirstGiven(parsed, common.ShardState, common.Overlap, common.RankTimeout) is { } lone)
+            throw new ArgumentException($"{lone.Name} needs a launcher, such as mpirun -np 4 amari {parsed.CommandResult.Command.Name}.");
         var world = Communicator.FromLauncher(common.TimeoutOf(parsed));
         if (world.Size == 1)
             return command(world);

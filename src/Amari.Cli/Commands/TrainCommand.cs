@@ -164,8 +164,8 @@ internal sealed class TrainCommand
             continues = resume || parsed.GetValue(_resumeIfAny);
         CheckpointOptions? checkpoint =
             parsed.GetValue(_checkpoint) is { } directory ? new(directory, continues, CommonOptions.IntervalOf(parsed, _interval))
-            : !continues ? null
-            : throw new ArgumentException("--resume needs --checkpoint DIR.");
+            : CommonOptions.FirstGiven(parsed, _resume, _resumeIfAny, _interval) is not { } lone ? null
+            : throw new ArgumentException($"{lone.Name} needs --checkpoint DIR.");
         if (checkpoint is not null && resume && world.Rank == 0 && !RunSaver.HoldsAny(checkpoint.Directory))
             throw new ArgumentException(
                 $"'{checkpoint.Directory}' holds no checkpoint to continue from; --resume-if-any then starts a new run."

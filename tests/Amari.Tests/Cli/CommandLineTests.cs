@@ -98,6 +98,11 @@ public sealed class CommandLineTests
             { "train --monitor kl --monitor-share 100%", "--monitor-share is '100%'" },
             { "train --monitor kl --monitor-examples 1", "integer >= 2" },
             { "train --monitor-share 10%", "needs --monitor" },
+            { "train --checkpoint-every 1s", "--checkpoint-every needs --checkpoint DIR." },
+            { "train --resume-if-any", "--resume-if-any needs --checkpoint DIR." },
+            { "train --shard-state", "--shard-state needs a launcher, such as mpirun -np 4 amari train." },
+            { "compare --overlap", "--overlap needs a launcher, such as mpirun -np 4 amari compare." },
+            { "train --rank-timeout 5m", "--rank-timeout needs a launcher" },
             { "frobnicate", "frobnicate" },
         };
 

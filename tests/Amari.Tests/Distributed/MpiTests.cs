@@ -192,8 +192,9 @@ public sealed class MpiTests
             optimizer,
             "--threads",
             "1",
-            .. setting is null ? ["--shard-state"] : setting.Split(';').SelectMany(s => (string[])["--set", s]),
+            .. setting?.Split(';').SelectMany(s => (string[])["--set", s]) ?? [],
         ];
+        string[] sharded = setting is null ? ["--shard-state"] : [];
         string[] Part(int epochs, string name) =>
             [
                 .. common,
@@ -207,11 +208,11 @@ public sealed class MpiTests
                 "--json",
                 folder.File(name + ".json"),
             ];
-        string two = Succeeds(MpiJob.Start(2, Tool, Part(2, "two")), "Report:");
+        string two = Succeeds(MpiJob.Start(2, Tool, [.. Part(2, "two"), .. sharded]), "Report:");
         Assert.Single(Regex.Matches(two, "Report:")); // rank 0 alone speaks
         Assert.Single(Regex.Matches(two, "digits-mlp: .*; 2 epochs; 2 ranks over"));
-        Run([.. Part(3, "one")]);
-        Succeeds(MpiJob.Start(4, Tool, Part(5, "four")), "Report:");
+        Run(Part(3, "one"));
+        Succeeds(MpiJob.Start(4, Tool, [.. Part(5, "four"), .. sharded]), "Report:");
         Run([.. common, "--epochs", "5", "--out", folder.File("whole"), "--json", folder.File("whole.json")]);
         var (expected, actual) = (Points(folder.File("whole.json")), Points(folder.File("four.json")));
         Assert.Equal(expected.Keys.Max(), actual.Keys.Max());
