@@ -85,9 +85,9 @@ public sealed partial class Trainer
         {
             var sums = new double[4]; // of losses, their terms, metrics, their summands
             var count = Workload.Metric.Count ?? ((f, _) => f.shape[0]);
-            int chunk = (int)Math.Min(EvaluationChunk, (set.Count + _ranks.Size - 1) / _ranks.Size),
+            int chunk = (int)Math.Min(WorkloadData.EvaluationChunk, (set.Count + _ranks.Size - 1) / _ranks.Size),
                 index = 0;
-            foreach (var (x, y) in set.Batches(_ranks.Size == 1 ? EvaluationChunk : chunk))
+            foreach (var (x, y) in set.Batches(_ranks.Size == 1 ? WorkloadData.EvaluationChunk : chunk))
             {
                 if (index++ % _ranks.Size != _ranks.Rank)
                     continue;

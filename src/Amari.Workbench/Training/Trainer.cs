@@ -32,8 +32,7 @@ namespace Amari.Training;
 /// </code></example>
 public sealed partial class Trainer : IDisposable
 {
-    private const int EvaluationChunk = 1000,
-        WarmUpSteps = 3;
+    private const int WarmUpSteps = 3;
     private const double WarmUpSeconds = 1; // no further warm-up step starts after this time
     private readonly WorkloadData _data;
     private readonly Communicator _ranks;

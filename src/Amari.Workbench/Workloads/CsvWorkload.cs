@@ -150,6 +150,12 @@ public class CsvWorkload : Workload
             CsvDataset.Open(_table.Path, values[TargetName], options),
             hidden
         );
+        NetworkMemory.Require(
+            $"{HiddenName}={values[HiddenName]}",
+            configured.Widths,
+            Math.Max(configured.BatchSize, Math.Min(WorkloadData.EvaluationChunk, configured._table.Count(CsvPart.Training))),
+            ScalarType.Float32
+        );
         return configured;
     }
 

@@ -62,6 +62,18 @@ public abstract class PdeWorkload : Workload
         var copy = (PdeWorkload)MemberwiseClone();
         copy._settings = Choice.With(values);
         copy.RequirePoints();
+        var choice = copy.Choice;
+        NetworkMemory.Require(
+            string.Join(
+                ", ",
+                from name in (string[])[PdeSettings.HiddenName, PdeSettings.PointsName, PdeSettings.BoundaryPointsName]
+                where values.ContainsKey(name)
+                select $"{name}={values[name]}"
+            ),
+            copy.Sizes,
+            (double)choice.Points + choice.BoundaryPoints,
+            ScalarType.Float64
+        );
         return copy;
     }
 
@@ -71,7 +83,7 @@ public abstract class PdeWorkload : Workload
         get
         {
             int[] sizes = Sizes;
-            int parameters = sizes.Zip(sizes.Skip(1), (from, to) => (from + 1) * to).Sum();
+            long parameters = sizes.Zip(sizes.Skip(1), (from, to) => (from + 1L) * to).Sum();
             string points = HasBoundary
                 ? $"{Choice.Points} interior and {Choice.BoundaryPoints} boundary points"
                 : $"{Choice.Points} points";

@@ -11,6 +11,9 @@ namespace Amari.Workloads;
 /// <param name="Measured">The part of the training set over which reported losses are means; null for all of it.</param>
 public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measured = null) : IDisposable
 {
+    /// <summary>Examples that pass through the model at once in an evaluation.</summary>
+    internal const int EvaluationChunk = 1000;
+
     private const double ValidationShare = 0.1;
     private const int SplitSeed = 0;
 

@@ -89,6 +89,11 @@ public sealed class CommandLineTests
             { "plan --optimizers sgd,sgd", "--optimizers is 'sgd,sgd'; it must have sgd once." },
             { "train --monitor sharpness,,kl", "The monitored quantity is ''; it must be one of sharpness" },
             { "train --monitor kl,noise,kl", "is 'kl,noise,kl'; it must have kl once." },
+            {
+                "train poisson --set hidden=2000000000",
+                "With hidden=2000000000, points=900, boundary-points=120, training 8,000,000,001 parameters on 1,020 examples "
+            },
+            { "train poisson --set points=2147483647 --set hidden=9999", " examples at once needs at least " },
             { "train poisson --set hidden=32,,", "The setting hidden is '32,,'; it must be whole numbers from 1 to 2147483647" },
             { "plan --calibration 0s", "--calibration is '0s'" },
             { "plan --steps 0", "--steps is 0; it must be an integer >= 1 and <= 1000000." },

@@ -165,6 +165,7 @@ public sealed class CsvWorkloadTests : IDisposable
         "8,,8",
         "The setting hidden is '8,,8'; it must be whole numbers from 1 to 2147483647 separated by commas, as 32,32."
     )]
+    [InlineData("hidden", "2000000000,2000000000", "With hidden=2000000000,2000000000, training 4,000,000,")]
     [InlineData("ignore", "town,Town", "The setting ignore is 'town,Town'; it must have town once.")]
     [InlineData("split-seed", "-1", "The setting split-seed is '-1'; it must be a whole number from 0 to 2147483647.")]
     [InlineData("target", "cost", "has no column 'cost'")]
