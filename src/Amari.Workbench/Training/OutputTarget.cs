@@ -157,9 +157,10 @@ internal sealed partial class OutputTarget
     /// <summary>Whether a descriptor is open for writing and inherited. The runtime's own descriptors are all closed on exec.</summary>
     public static bool IsInherited(int descriptor)
     {
-        if (!OperatingSystem.IsLinux())
+        const string folder = "/proc/self/fdinfo";
+        if (!OperatingSystem.IsLinux() || !Directory.Exists(folder))
             return true;
-        string file = $"/proc/self/fdinfo/{descriptor}";
+        string file = $"{folder}/{descriptor}";
         const string key = "flags:";
         if (!System.IO.File.Exists(file))
             return false;
