@@ -48,8 +48,8 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         /// then taken back, and λ rises at once.</summary>
         public AdaptiveDamping? AdaptiveDamping { get; init; }
 
-        /// <summary>Whether a step that raised the loss of its batch is halved until it does not. Adaptive damping takes it back, and a line
-        /// search does not take it.</summary>
+        /// <summary>Whether a step that raised the loss of its batch is halved until it does not. Adaptive damping takes it back, and a
+        /// line search does not take it.</summary>
         public bool StepRejection { get; init; } = true;
 
         /// <summary>How the step size is chosen along D: a line search costs a gradient per size that it tries, and excludes

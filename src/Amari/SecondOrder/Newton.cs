@@ -31,8 +31,8 @@ public sealed class Newton : SecondOrderOptimizer<Newton.Options>
             init => field = Require.NonNegative(value);
         } = 1e-3;
 
-        /// <summary>Whether a step that raised the loss of its batch is halved until it does not, and taken back if no length helps: H + λ I
-        /// is then indefinite, and λ too small. Newton's own steps may go up, as to a saddle; an event says so.</summary>
+        /// <summary>Whether a step that raised the loss of its batch is halved until it does not, and taken back if no length helps: H + λ
+        /// I is then indefinite, and λ too small. Newton's own steps may go up, as to a saddle; an event says so.</summary>
         public bool StepRejection { get; init; }
 
         /// <summary>Upper bound of the bytes of a step's dense matrices, > 0.</summary>

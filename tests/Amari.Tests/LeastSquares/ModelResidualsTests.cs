@@ -261,7 +261,7 @@ public sealed class ModelResidualsTests
     }
 
     [Fact]
-    public void Examples_that_depend_on_each_other_are_refused_after_a_batch_of_one()
+    public void Dependent_examples_are_refused_after_a_batch_of_one()
     {
         using var scope = NewDisposeScope();
         manual_seed(5);

@@ -97,7 +97,7 @@ public sealed class SecondOrderOptimizerTrialTests : IDisposable
     }
 
     [Fact]
-    public void Newton_s_own_steps_may_rise_which_events_say_and_an_option_shortens()
+    public void Newton_s_own_steps_may_rise_and_an_option_shortens_them()
     {
         var (model, x, y) = Separable(ScalarType.Float64, 0);
         using (var o = new Newton(model, new Categorical()))
