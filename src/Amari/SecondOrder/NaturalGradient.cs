@@ -48,8 +48,9 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         /// then taken back, and λ rises at once.</summary>
         public AdaptiveDamping? AdaptiveDamping { get; init; }
 
-        /// <summary>Whether a step that raised the loss of its batch is halved until it does not. Adaptive damping takes it back, and a
-        /// line search does not take it.</summary>
+        /// <summary>Whether a step that raised the loss of its batch is halved until it does not. A KL radius sets the length of steps,
+        /// adaptive damping takes such a step back, and a line search does not take it: this option then does nothing.</summary>
+        [BeforeAdded(false)]
         public bool StepRejection { get; init; } = true;
 
         /// <summary>How the step size is chosen along D: a line search costs a gradient per size that it tries, and excludes
@@ -152,7 +153,8 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         double? achieved = null;
         var report =
             o.LineSearch == LineSearch.StrongWolfe ? Search(objective, loss, gradient, d, size, Promised, Reached)
-            : o.AdaptiveDamping is null ? Try(objective, loss, d, size, Promised, shorten: o.StepRejection, reached: Reached)
+            : o.AdaptiveDamping is null
+                ? Try(objective, loss, d, size, Promised, shorten: o.StepRejection && o.KlRadius is null, reached: Reached)
             : Try(objective, loss, d, size, Promised, least: 0, reached: Reached);
         Adapt(report, objective.Parameters.Type);
         return report with

@@ -1,5 +1,6 @@
 using Amari.Curvature;
 using Amari.Native;
+using Amari.Optimizers;
 using Amari.Solvers;
 
 namespace Amari;
@@ -26,6 +27,7 @@ public sealed class SaddleFreeNewton : SecondOrderOptimizer<SaddleFreeNewton.Opt
         } = 1e-3;
 
         /// <summary>Whether a step that raised the loss of its batch is halved until it does not.</summary>
+        [BeforeAdded(false)]
         public bool StepRejection { get; init; } = true;
 
         /// <summary>Upper bound of the bytes of a step's dense matrices, > 0.</summary>

@@ -98,7 +98,10 @@ public sealed class CurvatureOperatorContractTests : IDisposable
             new Categorical(),
             [(randn(8, 4), randint(0, 3, [8]))]
         );
-        Assert.Equal("The model of returned null.", Assert.Throws<InvalidOperationException>(() => objective.Gradient()).Message);
+        Assert.Equal(
+            "The model of returned null: its forward must return a tensor.",
+            Assert.Throws<InvalidOperationException>(() => objective.Gradient()).Message
+        );
     }
 
     [Fact]
