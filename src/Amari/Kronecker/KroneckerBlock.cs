@@ -104,11 +104,10 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         var basis = ((CorrectedInverse)Inverse!).Basis;
         var (left, right) = (basis.Left.Vectors, basis.Right.Vectors);
         long n = a.shape[^1];
-        var q = right.unsqueeze(-3); // beside [n, r, in]
-        var p = HasBias ? a.MatrixProduct(q.narrow(-2, 0, n)) : a.MatrixProduct(q);
+        var p = InBasis(a, right.narrow(-2, 0, n));
         if (HasBias)
-            (what.IsJet ? p.narrow(-2, 0, 1) : p).add_(q.narrow(-2, n, 1));
-        var o = g.MatrixProduct(left.unsqueeze(-3));
+            (what.IsJet ? p.narrow(-2, 0, 1) : p).add_(right.narrow(-2, n, 1).unsqueeze(-3));
+        var o = InBasis(g, left);
         if (!what.PerExample || o.shape[^2] == 1)
             return o.flatten(-3, -2).square().mT.MatrixProduct(p.flatten(-3, -2).square());
         long piece = Math.Max(1, LargestPiece / (o.shape[^1] * p.shape[^1]));
@@ -119,6 +118,14 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
             sum = sum is null ? part : sum.add_(part);
         }
         return sum!;
+    }
+
+    /// <summary>The positions of all terms [n, r, in] times a basis [in, k]: one product, for a basis that is broadcast over terms would be
+    /// copied for each of them.</summary>
+    private static Tensor InBasis(Tensor x, Tensor basis)
+    {
+        var rows = x.flatten(-3, -2).MatrixProduct(basis);
+        return rows.view([.. x.shape[..^1], basis.shape[^1]]);
     }
 
     protected override double Scale(int factor, double rows, double? outputScale) =>
