@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Globalization;
 using Amari.Distributed;
 using Amari.Native;
@@ -22,7 +21,7 @@ internal sealed class CommonOptions
         CsvName = "--csv";
 
     public Option<string?> Json { get; } =
-        Named(
+        TypedOptions.Named(
             new(JsonName)
             {
                 Description =
@@ -31,12 +30,14 @@ internal sealed class CommonOptions
                 HelpName = "FILE",
             }
         );
-    public Option<DirectoryInfo?> Out { get; } = ResultsFolder("--out", "folder of the results (default: a new one under out/)");
+    public Option<DirectoryInfo?> Out { get; } =
+        TypedOptions.ResultsFolder("--out", "folder of the results (default: a new one under out/)");
     public Option<bool> Overwrite { get; } =
         new("--overwrite") { Description = "replace existing results in --out, and the file of --json" };
-    public Option<int> Seed { get; } = Integer("--seed", "seed of weights, data order and sampling; with several seeds the first", 0, 0);
+    public Option<int> Seed { get; } =
+        TypedOptions.Integer("--seed", "seed of weights, data order and sampling; with several seeds the first", 0, 0);
     public Option<int> Threads { get; } =
-        Integer(
+        TypedOptions.Integer(
             "--threads",
             "threads of libtorch and of the kernels (default: one per core; with mpirun, the ranks of a machine share its cores)",
             1,
@@ -48,19 +49,21 @@ internal sealed class CommonOptions
         {
             Description = "multiply float32 matrices with oneDNN, which is faster on many CPUs; its error is measured and reported",
         };
-    public Option<string?> Data { get; } = Folder(DataName, "folder with the files of the data set");
+    public Option<string?> Data { get; } = TypedOptions.Folder(DataName, "folder with the files of the data set");
     public Option<string?> Assembly { get; } =
-        Named(new(AssemblyName) { Description = "load the workload from this .dll", HelpName = "FILE" });
+        TypedOptions.Named(new(AssemblyName) { Description = "load the workload from this .dll", HelpName = "FILE" });
     public Option<string?> Csv { get; } =
-        Named(
+        TypedOptions.Named(
             new(CsvName)
             {
                 Description = "the workload is to predict a column of this CSV file, which --target names: --csv data.csv --target price",
                 HelpName = "FILE",
             }
         );
-    public Option<Budget?> Budget { get; } = Time("--budget", "training time per run: 60s, 2m, 500ms; evaluation does not count");
-    public Option<int?> Epochs { get; } = OptionalInteger("--epochs", "passes over the training data, in place of --budget", 1);
+    public Option<Budget?> Budget { get; } =
+        TypedOptions.Time("--budget", "training time per run: 60s, 2m, 500ms; evaluation does not count");
+    public Option<int?> Epochs { get; } =
+        TypedOptions.OptionalInteger("--epochs", "passes over the training data, in place of --budget", 1);
     public Option<string> Schedule { get; } =
         new("--schedule")
         {
@@ -71,7 +74,7 @@ internal sealed class CommonOptions
             HelpName = "SHAPE",
         };
     public Option<double> Warmup { get; } =
-        Share(
+        TypedOptions.Share(
             "--warmup",
             "share of the budget in which the learning rate rises to its peak, 0 to 0.5",
             0,
@@ -99,7 +102,7 @@ internal sealed class CommonOptions
         new("--shard-state") { Description = "with mpirun: shard the state of adam, adamw, lion and sgd over the ranks (ZeRO-1)" };
     public Option<bool> Overlap { get; } = new("--overlap") { Description = "with mpirun: send gradients during the backward pass" };
     public Option<Budget?> RankTimeout { get; } =
-        Time(
+        TypedOptions.Time(
             "--rank-timeout",
             "with mpirun: how long the ranks wait for a rank that hangs (default: 30m; a stopped rank ends the job within 15s)"
         );
@@ -158,99 +161,6 @@ internal sealed class CommonOptions
         foreach (Option option in (Option[])[Out, Json, Overwrite, Seed, Threads])
             command.Add(option);
     }
-
-    /// <summary>Refuses an empty name, which an unset shell variable gives.</summary>
-    public static Option<string?> Named(Option<string?> option)
-    {
-        option.Validators.Add(result =>
-        {
-            if (result.Tokens.Count == 1 && string.IsNullOrWhiteSpace(result.Tokens[0].Value))
-                result.AddError($"{option.Name} is ''; it must name a {(option.HelpName == "DIR" ? "folder" : "file")}.");
-        });
-        return option;
-    }
-
-    /// <summary>The option of a folder of results.</summary>
-    public static Option<DirectoryInfo?> ResultsFolder(string name, string description) =>
-        new(name)
-        {
-            Description = description,
-            HelpName = "DIR",
-            CustomParser = result =>
-            {
-                if (!string.IsNullOrWhiteSpace(result.Tokens[0].Value))
-                    return new(result.Tokens[0].Value);
-                result.AddError($"{name} is ''; it must name a folder.");
-                return null;
-            },
-        };
-
-    private static Option<string?> Folder(string name, string description)
-    {
-        var option = new Option<string?>(name) { Description = description, HelpName = "DIR" };
-        option.Validators.Add(result =>
-        {
-            if (result.Tokens.Count == 1 && !Directory.Exists(result.Tokens[0].Value))
-                result.AddError($"{name} is '{result.Tokens[0].Value}'; this folder does not exist.");
-        });
-        return option;
-    }
-
-    /// <summary>An integer option with a range.</summary>
-    public static Option<int> Integer(string name, string description, int min, int preset, int max = int.MaxValue) =>
-        new(name)
-        {
-            Description = description,
-            HelpName = "N",
-            DefaultValueFactory = _ => preset,
-            CustomParser = result => ReadInteger(name, result, min, max) ?? preset,
-        };
-
-    /// <summary>An integer option with a range; null if it is not set.</summary>
-    public static Option<int?> OptionalInteger(string name, string description, int min, int max = int.MaxValue) =>
-        new(name)
-        {
-            Description = description,
-            HelpName = "N",
-            CustomParser = result => ReadInteger(name, result, min, max),
-        };
-
-    private static int? ReadInteger(string name, ArgumentResult result, int min, int max)
-    {
-        string text = result.Tokens[0].Value;
-        bool isInteger = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n);
-        if (isInteger && n >= min && n <= max)
-            return n;
-        string value = isInteger ? text : $"'{text}'";
-        result.AddError($"{name} is {value}; it must be an integer >= {min} and <= {max}.");
-        return null;
-    }
-
-    /// <summary>The option of a share, as a percentage or a number.</summary>
-    /// <param name="name">Of the option.</param>
-    /// <param name="description">Of the option.</param>
-    /// <param name="preset">Its default.</param>
-    /// <param name="isAllowed">Whether a share is in the range.</param>
-    /// <param name="range">The range, in words.</param>
-    public static Option<double> Share(string name, string description, double preset, Func<double, bool> isAllowed, string range) =>
-        new(name)
-        {
-            Description = $"{description}: 5% or 0.05",
-            DefaultValueFactory = _ => preset,
-            HelpName = "SHARE",
-            CustomParser = result =>
-            {
-                string text = result.Tokens[0].Value;
-                bool percent = text.EndsWith('%');
-                if (
-                    double.TryParse(percent ? text[..^1] : text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
-                    && isAllowed(value = percent ? value / 100 : value)
-                )
-                    return value;
-                result.AddError($"{name} is '{text}'; it must be a share such as 5% or 0.05, {range}.");
-                return preset;
-            },
-        };
 
     /// <summary>The first of some options that the command line sets; null if it sets none.</summary>
     public static Option? FirstGiven(ParseResult parsed, params Option[] options) =>
@@ -404,40 +314,10 @@ internal sealed class CommonOptions
     }
 
     /// <summary>The interval between checkpoints.</summary>
-    public static Option<Budget?> CheckpointInterval() => Time("--checkpoint-every", "training time between checkpoints (default: 30s)");
+    public static Option<Budget?> CheckpointInterval() =>
+        TypedOptions.Time("--checkpoint-every", "training time between checkpoints (default: 30s)");
 
     /// <summary>The value of --checkpoint-every.</summary>
     public static TimeSpan IntervalOf(ParseResult parsed, Option<Budget?> interval) =>
         TimeSpan.FromSeconds(parsed.GetValue(interval)?.Seconds ?? 30);
-
-    /// <summary>A time option; null if it is not set.</summary>
-    public static Option<Budget?> Time(string name, string description) =>
-        new(name)
-        {
-            Description = description,
-            HelpName = "TIME",
-            CustomParser = result => ReadTime(name, result),
-        };
-
-    private static Budget? ReadTime(string name, ArgumentResult result)
-    {
-        string text = result.Tokens[0].Value;
-        if (Seconds(text) is { } seconds)
-            return Workloads.Budget.OfSeconds(seconds);
-        result.AddError($"{name} is '{text}'; it must be a time > 0, such as 60s, 2m or 500ms.");
-        return null;
-    }
-
-    /// <summary>Converts a time such as 60s, 2m or 500ms to seconds; null if it is not a time.</summary>
-    public static double? Seconds(string text)
-    {
-        foreach (var (unit, seconds) in new[] { ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0) })
-            if (
-                text.EndsWith(unit, StringComparison.Ordinal)
-                && double.TryParse(text[..^unit.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value)
-                && value > 0
-            )
-                return value * seconds;
-        return null;
-    }
 }

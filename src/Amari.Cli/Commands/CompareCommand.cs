@@ -21,8 +21,8 @@ internal sealed class CompareCommand
         DefaultValueFactory = _ => "adamw,routed-muon,kfac",
         HelpName = "NAMES",
     };
-    private readonly Option<int> _seeds = CommonOptions.Integer("--seeds", "runs per optimizer, with consecutive seeds", 1, 3, MaxRuns);
-    private readonly Option<int> _tune = CommonOptions.Integer(
+    private readonly Option<int> _seeds = TypedOptions.Integer("--seeds", "runs per optimizer, with consecutive seeds", 1, 3, MaxRuns);
+    private readonly Option<int> _tune = TypedOptions.Integer(
         "--tune",
         "tuning trials per optimizer, from its defaults over its own search space; 0 uses the defaults",
         0,
@@ -33,7 +33,7 @@ internal sealed class CompareCommand
     {
         Description = "use the workload's own settings, found with an unknown number of trials, in place of defaults",
     };
-    private readonly Option<DirectoryInfo?> _resume = CommonOptions.ResultsFolder(
+    private readonly Option<DirectoryInfo?> _resume = TypedOptions.ResultsFolder(
         "--resume",
         "continue the interrupted comparison in this folder; arguments that are not repeated are taken from there"
     );

@@ -51,9 +51,9 @@ internal sealed class CurvatureOptions
     public Option<string?> Layer { get; } =
         new("--layer") { Description = "curvature in the parameters of this layer only, e.g. fc1", HelpName = "NAME" };
     public Option<int> Examples { get; } =
-        CommonOptions.Integer("--examples", "number of randomly drawn training examples in the loss", 1, 2048);
+        TypedOptions.Integer("--examples", "number of randomly drawn training examples in the loss", 1, 2048);
     public Option<int?> TrainSteps { get; } =
-        CommonOptions.OptionalInteger(
+        TypedOptions.OptionalInteger(
             "--train-steps",
             "training steps before the measurement; 0 for the weights at initialisation (default: until the workload's target, at most "
                 + $"{DefaultSteps})",
@@ -69,7 +69,7 @@ internal sealed class CurvatureOptions
                 string text = result.Tokens[0].Value;
                 if (text == "0")
                     return 0;
-                if (CommonOptions.Seconds(text) is { } seconds)
+                if (TypedOptions.Seconds(text) is { } seconds)
                     return seconds;
                 result.AddError($"--train-budget is '{text}'; it must be a time such as 60s, 2m or 500ms, or 0.");
                 return null;

@@ -25,7 +25,7 @@ internal sealed class LandscapeCommand
         HelpName = "NAME",
         CustomParser = ReadPlane,
     };
-    private readonly Option<int> _grid = CommonOptions.Integer("--grid", "points per side", 3, 41, max: 1001);
+    private readonly Option<int> _grid = TypedOptions.Integer("--grid", "points per side", 3, 41, max: 1001);
     private readonly Option<double?> _range = new("--range")
     {
         Description = "extent of the plane on each side (default: from the path and the curvature; 1 for random directions)",

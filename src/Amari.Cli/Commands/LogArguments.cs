@@ -13,14 +13,14 @@ internal sealed class LogArguments
     public const string LinesName = "--log-jsonl";
 
     private const string TensorBoardName = "--tensorboard";
-    private readonly Option<string?> _tensorBoard = CommonOptions.Named(
+    private readonly Option<string?> _tensorBoard = TypedOptions.Named(
         new(TensorBoardName)
         {
             Description = "write event files for TensorBoard to this folder during training, one sub-folder per run; existing files stay",
             HelpName = "DIR",
         }
     );
-    private readonly Option<string?> _lines = CommonOptions.Named(
+    private readonly Option<string?> _lines = TypedOptions.Named(
         new(LinesName)
         {
             Description =

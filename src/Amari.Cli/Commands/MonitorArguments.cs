@@ -11,13 +11,13 @@ internal sealed class MonitorArguments
         Description = $"measure curvature during training: some of {string.Join(",", MonitorOptions.Names)}, or all",
         HelpName = "NAMES",
     };
-    private readonly Option<int> _examples = CommonOptions.Integer(
+    private readonly Option<int> _examples = TypedOptions.Integer(
         "--monitor-examples",
         "training examples of the monitor, drawn once",
         2,
         256
     );
-    private readonly Option<double> _share = CommonOptions.Share(
+    private readonly Option<double> _share = TypedOptions.Share(
         "--monitor-share",
         "share of the run time for the monitor after its first measurement",
         0.05,

@@ -18,14 +18,14 @@ internal static class PlanCommand
             Description = "comma-separated; all by default: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
             HelpName = "NAMES",
         };
-        var steps = CommonOptions.OptionalInteger(
+        var steps = TypedOptions.OptionalInteger(
             "--steps",
             "timed steps per optimizer, rounded up to whole cycles of its refresh intervals (default: 32 for large models to 512 for "
                 + "small ones; 10 for methods with inner iterations)",
             1,
             Planner.MaxSteps
         );
-        var time = CommonOptions.Time(
+        var time = TypedOptions.Time(
             "--calibration",
             FormattableString.Invariant(
                 $"limit of the calibration time per optimizer; the table shows where it was reached (default: {Planner.DefaultMaxSeconds}s "

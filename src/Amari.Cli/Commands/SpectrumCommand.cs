@@ -25,19 +25,19 @@ internal static class SpectrumCommand
     {
         var common = new CommonOptions();
         var curvature = new CurvatureOptions(common);
-        var top = CommonOptions.Integer(
+        var top = TypedOptions.Integer(
             "--top",
             "number of largest eigenvalues, which include the outliers; by default fewer if memory is short",
             1,
             30
         );
-        var probes = CommonOptions.Integer(
+        var probes = TypedOptions.Integer(
             "--probes",
             "random vectors for the density; by default 3 from a million parameters, where 3 are enough",
             1,
             10
         );
-        var steps = CommonOptions.Integer("--steps", "Lanczos steps per random vector; more steps resolve the density more finely", 2, 80);
+        var steps = TypedOptions.Integer("--steps", "Lanczos steps per random vector; more steps resolve the density more finely", 2, 80);
         var command = new Command(
             "spectrum",
             "Eigenvalues, density, trace and outliers of a network's Hessian, Gauss-Newton matrix or Fisher."

@@ -26,7 +26,7 @@ internal sealed class TrainCommand
         Description = "learning rate (default: that of the workload's settings)",
         HelpName = "NUMBER",
     };
-    private readonly Option<string?> _checkpoint = CommonOptions.Named(
+    private readonly Option<string?> _checkpoint = TypedOptions.Named(
         new("--checkpoint") { Description = "folder of the run's checkpoints", HelpName = "DIR" }
     );
     private readonly Option<Budget?> _interval = CommonOptions.CheckpointInterval();
@@ -38,7 +38,7 @@ internal sealed class TrainCommand
     {
         Description = "like --resume if there is a checkpoint, otherwise start a new run: for jobs that are submitted again",
     };
-    private readonly Option<string?> _save = CommonOptions.Named(
+    private readonly Option<string?> _save = TypedOptions.Named(
         new(SaveName)
         {
             Description = "write the weights at the end of the run to this file: .pt or .pth for PyTorch's torch.load, or .safetensors",

@@ -17,7 +17,7 @@ internal static class VerifyCommand
     public static Command Create(TextWriter output)
     {
         var common = new CommonOptions();
-        var examples = CommonOptions.Integer("--examples", "examples of the small batch", 1, new VerificationOptions().Examples);
+        var examples = TypedOptions.Integer("--examples", "examples of the small batch", 1, new VerificationOptions().Examples);
         var checkpoint = new Option<string?>("--checkpoint")
         {
             Description =

@@ -223,7 +223,17 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     {
         using var scope = NewDisposeScope();
         long[] v = Join(Parameters).shape[^2..];
-        return [("A", [v[1]]), ("Right", [v[1]]), ("G", [v[0]]), ("Left", [v[0]]), ("Momentum", v)];
+        return
+        [
+            ("A", [v[1]]),
+            ("Right", [v[1]]),
+            ("RightValues", [v[1]]),
+            ("G", [v[0]]),
+            ("Left", [v[0]]),
+            ("LeftValues", [v[0]]),
+            (CorrectedInverse.Values, v),
+            ("Momentum", v),
+        ];
     }
 
     protected override BlockInverse? Restored(Func<string, Tensor?> find) =>

@@ -80,6 +80,28 @@ public sealed class KroneckerEstimateAloneTests : KroneckerEstimateTest
         Refused("has the shape", other: new(tensors) { ["a.A"] = eye(3) });
     }
 
+    [Fact]
+    public void Every_tensor_of_an_eigenbasis_must_have_its_shape()
+    {
+        var (x, y) = Batch();
+        using var estimate = Make(Exact with { Inverse = new InverseOptions.EigenvalueCorrection() });
+        for (int step = 0; step < 2; step++)
+        {
+            Backward(x, y);
+            estimate.Update();
+        }
+        var (tensors, values) = estimate.Snapshot();
+        string[] names = [.. tensors.Keys.Where(n => n.StartsWith("a.", StringComparison.Ordinal))];
+        foreach (string suffix in (string[])["A", "G", "Left", "LeftValues", "Right", "RightValues", "Values"])
+            Assert.Contains("a." + suffix, names);
+        foreach (string name in names)
+        {
+            var wider = zeros([.. tensors[name].shape[..^1], tensors[name].shape[^1] + 1]);
+            var e = Assert.Throws<InvalidDataException>(() => estimate.Restore(new(new Dictionary<string, Tensor>(tensors) { [name] = wider }, values)));
+            Assert.Contains($"'{name}' has the shape", e.Message, StringComparison.Ordinal);
+        }
+    }
+
     /// <summary>Of one linear layer with a Gaussian it is the inverse of the Gauss-Newton matrix itself.</summary>
     [Fact]
     public void Conjugate_gradient_needs_fewer_products_with_it()

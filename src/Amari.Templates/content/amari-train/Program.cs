@@ -53,7 +53,14 @@ for (long epoch = trained + 1; epoch <= trained + Epochs; epoch++)
     if (heldOut < best)
     {
         best = heldOut;
-        checkpoints.Save(epoch, model, optimizer);
+        try
+        {
+            checkpoints.Save(epoch, model, optimizer);
+        }
+        catch (IOException e) // a full disk, or another run in the same folder
+        {
+            return Refuse(e.Message);
+        }
     }
 }
 return 0;
