@@ -10,6 +10,7 @@ internal sealed class MpiJob : IDisposable
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(120);
     private readonly Process _process;
     private readonly StringBuilder _text = new();
+    private readonly CountdownEvent _open = new(2); // streams
 
     private MpiJob(string file, IEnumerable<string> arguments)
     {
@@ -82,6 +83,8 @@ internal sealed class MpiJob : IDisposable
 
     private void Read(object sender, DataReceivedEventArgs e)
     {
+        if (e.Data is null)
+            _open.Signal();
         // the runtime puts terminals into application mode, seen or not
         if (
             e.Data?.Replace("\u001b[?1h\u001b=", "", StringComparison.Ordinal).Replace("\u001b[?1h", "", StringComparison.Ordinal)
@@ -109,9 +112,8 @@ internal sealed class MpiJob : IDisposable
             _process.Kill(entireProcessTree: true);
             throw new TimeoutException($"The job did not end; it said: {Text}");
         }
-        // what is still in the streams; not their end, for a process that a cut link orphaned may hold them open
-        for (int length = -1; length != Text.Length; Thread.Sleep(300))
-            length = Text.Length;
+        // what is still in the streams; not for ever, for a process that a cut link orphaned may hold them open
+        _open.Wait(TimeSpan.FromSeconds(5));
         return (_process.ExitCode, Text);
     }
 
