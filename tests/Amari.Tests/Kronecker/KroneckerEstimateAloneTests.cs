@@ -97,7 +97,9 @@ public sealed class KroneckerEstimateAloneTests : KroneckerEstimateTest
         foreach (string name in names)
         {
             var wider = zeros([.. tensors[name].shape[..^1], tensors[name].shape[^1] + 1]);
-            var e = Assert.Throws<InvalidDataException>(() => estimate.Restore(new(new Dictionary<string, Tensor>(tensors) { [name] = wider }, values)));
+            var e = Assert.Throws<InvalidDataException>(() =>
+                estimate.Restore(new(new Dictionary<string, Tensor>(tensors) { [name] = wider }, values))
+            );
             Assert.Contains($"'{name}' has the shape", e.Message, StringComparison.Ordinal);
         }
     }
