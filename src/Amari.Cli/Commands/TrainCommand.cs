@@ -162,6 +162,8 @@ internal sealed class TrainCommand
         var budget = _common.BudgetOf(parsed, workload.DefaultBudget);
         bool resume = parsed.GetValue(_resume),
             continues = resume || parsed.GetValue(_resumeIfAny);
+        if (resume && parsed.GetValue(_resumeIfAny))
+            throw new ArgumentException("Use --resume or --resume-if-any, not both.");
         CheckpointOptions? checkpoint =
             parsed.GetValue(_checkpoint) is { } directory ? new(directory, continues, CommonOptions.IntervalOf(parsed, _interval))
             : CommonOptions.FirstGiven(parsed, _resume, _resumeIfAny, _interval) is not { } lone ? null

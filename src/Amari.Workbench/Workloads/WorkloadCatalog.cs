@@ -44,10 +44,16 @@ public static class WorkloadCatalog
         string names = string.Join(", ", all.Select(w => w.Name));
         if (name is null)
             throw new ArgumentException($"{assemblyPath} has several workloads; choose one of {names}.");
-        return Required(
-            all.FirstOrDefault(w => w.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-                ?? throw new ArgumentException($"The workload is '{name}'; it must be one of {names}.")
-        );
+        var named = all.Where(w => w.Name.Equals(name, StringComparison.OrdinalIgnoreCase)).ToList();
+        return named.Count switch
+        {
+            1 => Required(named[0]),
+            0 => throw new ArgumentException($"The workload is '{name}'; it must be one of {names}."),
+            _ => throw new ArgumentException(
+                $"The workload '{name}' of '{assemblyPath}' is {string.Join(" and ", named.Select(w => w.GetType().FullName))}; "
+                    + "each class needs a Name of its own."
+            ),
+        };
     }
 
     /// <summary>The workload, whose members must exist.</summary>

@@ -105,6 +105,7 @@ public sealed class CommandLineTests
             { "train --monitor-share 10%", "needs --monitor" },
             { "train --checkpoint-every 1s", "--checkpoint-every needs --checkpoint DIR." },
             { "train --resume-if-any", "--resume-if-any needs --checkpoint DIR." },
+            { "train --resume --resume-if-any --checkpoint x", "Use --resume or --resume-if-any, not both." },
             { "train --shard-state", "--shard-state needs a launcher, such as mpirun -np 4 amari train." },
             { "compare --overlap", "--overlap needs a launcher, such as mpirun -np 4 amari compare." },
             { "train --rank-timeout 5m", "--rank-timeout needs a launcher" },

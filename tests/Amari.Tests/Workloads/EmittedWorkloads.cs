@@ -52,6 +52,9 @@ public abstract class SilentWorkload() : NamedWorkload("silent")
     public override nn.Module<Tensor, Tensor> CreateModel() => new Verification.Sandwich((_, _) => null!);
 }
 
+/// <summary>A base that has the name of another.</summary>
+public abstract class SecondSilentWorkload : SilentWorkload;
+
 /// <summary>A base with a number in its data that is not finite.</summary>
 public abstract class NotFiniteWorkload() : NamedWorkload("not-finite")
 {

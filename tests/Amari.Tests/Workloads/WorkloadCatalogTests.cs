@@ -147,6 +147,19 @@ public sealed class WorkloadCatalogTests : IDisposable
         Fails(null, path, "choose one of silent, empty.");
     }
 
+    [Fact]
+    public void Two_classes_of_one_name_are_refused_by_that_name()
+    {
+        Type[] parents = [typeof(SilentWorkload), typeof(SecondSilentWorkload), typeof(EmptyWorkload)];
+        var path = EmittedWorkloads.WriteDerived(folder.Path, "Twice", parents);
+        Assert.Equal("empty", WorkloadCatalog.Find("empty", path).Name);
+        Fails(
+            "silent",
+            path,
+            $"The workload 'silent' of '{path}' is Mine.SilentWorkload and Mine.SecondSilentWorkload; each class needs a Name of its own."
+        );
+    }
+
     [Theory]
     [InlineData("../../evil/name"), InlineData(""), InlineData(".."), InlineData("a b"), InlineData("a/b"), InlineData("-a")]
     public void A_name_that_is_no_part_of_a_path_is_refused(string name)
