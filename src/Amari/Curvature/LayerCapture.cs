@@ -46,12 +46,13 @@ internal sealed class LayerCapture : IDisposable
     private readonly List<Action> _unhook = [];
     private readonly List<Use> _uses = [];
     private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
+    private readonly double[] _squares; // of each parameter, Σ |a|² |δ|², which rounding is relative to
     private Stage _stage;
     private bool _differentiatesInside; // the output then depends on parameters in ways that are not seen
 
     private LayerCapture(ParameterLayout layout, IEnumerable<Layer> layers)
     {
-        _layout = layout;
+        (_layout, _squares) = (layout, new double[layout.Parameters.Count]);
         var linear = layers.Where(l => l.Module is Linear).ToDictionary(l => l.Module);
         _jets = new((layer, x, z) => linear.TryGetValue(layer, out var known) ? Seen(known, x, z, stacked: true) : z);
         _current = this;
@@ -103,7 +104,7 @@ internal sealed class LayerCapture : IDisposable
         var capture = new LayerCapture(layout, layers);
         foreach (var layer in layers)
             if (layer.Module is nn.Module<Tensor, Tensor> module)
-                capture._unhook.Add(module.register_forward_hook((_, x, z) => capture.Seen(layer, x, z, stacked: false)).remove);
+                capture._unhook.Add(FirstHook.Add(module, (_, x, z) => capture.Seen(layer, x, z, stacked: false)));
         return capture;
 
         int Index(Parameter? p) => p is not null && indices.TryGetValue(p.Handle, out int i) ? i : -1;
@@ -187,8 +188,10 @@ internal sealed class LayerCapture : IDisposable
                 captured.narrow(0, r.Offset, r.Columns).add_(r.ApplyTransposed(own));
         }
         double scale = expected.norm().ToDouble(),
-            difference = captured.sub(expected).norm().ToDouble();
-        return !double.IsFinite(scale) || difference <= Math.Sqrt(finfo(captured.dtype).eps) * scale;
+            rounding = finfo(captured.dtype).eps;
+        // by parameter, for a layer of large numbers would hide the others
+        var differences = _layout.Split(captured.sub_(expected)).Select(d => d.norm().ToDouble());
+        return !double.IsFinite(scale) || differences.Zip(_squares).All(p => p.First <= Math.Sqrt(rounding * p.Second) + rounding * scale);
     }
 
     /// <summary>Rows (m, k) of the Jacobian, ⟨cotangent k of example m, ∂f_m/∂w⟩, part by part. The graph is kept. The caller owns
@@ -199,6 +202,7 @@ internal sealed class LayerCapture : IDisposable
         using var off = no_grad();
         using var scope = NewDisposeScope();
         _stage = Stage.Backward;
+        Array.Clear(_squares);
         foreach (var cotangent in cotangents)
         {
             if (output.requires_grad && _uses.Count > 0)
@@ -246,6 +250,7 @@ internal sealed class LayerCapture : IDisposable
     private ParameterRows OfWeight(int index, List<Use> uses, long examples)
     {
         var (a, delta) = (Joined(uses, u => Inputs(u, examples)), Joined(uses, u => Gradients(u, examples)));
+        _squares[index] += (a.square().sum(-1) * delta.square().sum([-2L, -1])).sum().ToDouble();
         var outer = new OuterRows(a.contiguous(), delta.contiguous(), _layout.Offset(index));
         return outer.Bytes <= outer.Rows * outer.Columns * outer.ElementSize
             ? outer
@@ -254,6 +259,7 @@ internal sealed class LayerCapture : IDisposable
 
     private DenseRows OfBias(int index, List<Use> uses, long examples)
     {
+        _squares[index] += uses.Sum(u => Gradients(u, examples).square().sum().ToDouble());
         Tensor[] sums = [.. uses.Select(u => Gradients(u, examples) is var g && u.Stacked ? g[0] : g.sum([0L]))]; // [n, K, out]
         var sum = sums.Aggregate((x, y) => x + y);
         return new(sum.reshape(-1, sum.shape[2]), _layout.Offset(index), examples);

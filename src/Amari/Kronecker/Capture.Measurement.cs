@@ -60,6 +60,11 @@ internal sealed partial class Capture
     /// <summary>The gradient at a layer's output has arrived, of a sample or of the training loss.</summary>
     private void Propagated(LayerUse use, Tensor g)
     {
+        if (use.Pass.Confirmed is { } sums)
+        {
+            Guarded(() => sums.Add(use, g));
+            return;
+        }
         bool sampling = use.Pass.Sample >= 0;
         if (Failure is not null || (!sampling && !(FisherSettings.FromLoss(Kind) && IsOwnPass)) || use.Input.IsInvalid)
             return;
@@ -118,33 +123,43 @@ internal sealed partial class Capture
         var (block, pass) = (use.Block, use.Pass);
         if (use.IsJet)
             g = g.transpose(0, 1);
-        Tensor x = OfRows(Batch(use.IsJet ? use.Input.transpose(0, 1) : use.Input, pass), pass);
-        g = OfRows(Batch(g, pass), pass);
-        long examples = pass.Rows?.Length ?? pass.Examples;
+        Tensor x = Batch(use.IsJet ? use.Input.transpose(0, 1) : use.Input, pass);
+        g = Batch(g, pass);
+        bool byExample = use.IsJet || (x.dim() > (block.ExampleDimensions ?? 0) && !block.IsOfPositions(x));
+        if (byExample)
+            (x, g) = (OfRows(x, pass), OfRows(g, pass));
+        if (block.HasMoved)
+            block.To(x.device);
+        long examples = pass.CountedExamples;
         bool sampling = pass.Sample >= 0;
         long? start = sampling ? null : Clock?.GetTimestamp();
         var settings = _settings();
-        bool perExample = pass.Terms == (use.IsJet ? examples : x.shape[0]); // a jet may be of some of the examples
+        bool perExample = byExample && pass.Terms == (use.IsJet ? examples : x.shape[0]); // a jet may be of some of the examples
         long enough =
             settings.Decay is { } decay && !use.IsJet && _measured is null
                 ? block.ExamplesFor(g, settings.WeightSharing, decay)
                 : long.MaxValue;
-        var (rows, gradients, none) = block.TakesExamples ? Some(x, g, settings.Examples, enough, pass) : (x, g, false);
+        var (rows, gradients, none) = block.TakesExamples && byExample ? Some(x, g, settings.Examples, enough, pass) : (x, g, false);
         var sums = block.Measure(
             rows,
             gradients,
             new(
                 pass.Sample <= 0,
                 perExample,
-                SharingOf(use, x, examples, settings),
+                SharingOf(use, x, byExample, settings),
                 settings.Corrected,
                 Kind == FisherKind.ForwardOnly,
                 settings.Precision,
                 use.IsJet
             )
         ); // A once, not for every sample
-        if (none)
+        if (none || pass.Rows is [])
             sums = sums.Zeroed();
+        if (Kind == FisherKind.Empirical && !use.IsJet && examples > 1 && SharesRows(block, x, byExample, pass))
+            Report(
+                block,
+                "its input has fewer rows than the loss has terms: where terms share one, its empirical factors are of their sum"
+            );
         if (sampling)
             pass.Keep(block, sums);
         else
@@ -156,32 +171,42 @@ internal sealed partial class Capture
         }
     }
 
+    /// <summary>Whether rows of an input probably belong to several terms of the loss: positions, or constants.</summary>
+    private static bool SharesRows(CurvatureBlock block, Tensor x, bool byExample, ForwardPass pass) =>
+        block.IsOfPositions(x)
+        || (byExample && block.ExampleDimensions is { } own && x.shape[0] != pass.CountedExamples && Rows(x, own) < pass.Terms);
+
+    private static long Rows(Tensor x, int own) => x.shape[..^own].Aggregate(1L, (a, b) => a * b);
+
     /// <summary>How positions are combined in this use: as asked for, where they are known to be one example's. What is not as asked for is
     /// reported.</summary>
-    private WeightSharing SharingOf(LayerUse use, Tensor x, long examples, FisherSettings settings)
+    private WeightSharing SharingOf(LayerUse use, Tensor x, bool byExample, FisherSettings settings)
     {
         var (block, pass) = (use.Block, use.Pass);
         if (use.IsJet)
         {
             if (settings.WeightSharing == WeightSharing.Reduce)
-                Log("the components of a jet are expanded: they are not of one mean");
+                Report(block, "the components of a jet are expanded: they are not of one mean");
             return WeightSharing.Expand;
         }
-        bool known = x.shape[0] == examples || x.shape[0] == pass.Terms,
+        bool known = byExample && (x.shape[0] == pass.CountedExamples || x.shape[0] == pass.Terms),
             moments = block.JoinsPositions(settings with { WeightSharing = WeightSharing.Expand });
         bool joins =
-            (moments && pass.Terms == examples) || block.JoinsPositions(settings with { Corrected = false, Kind = FisherKind.ForwardOnly });
+            (moments && pass.Terms == pass.CountedExamples)
+            || block.JoinsPositions(settings with { Corrected = false, Kind = FisherKind.ForwardOnly });
         if (joins && !known)
-            Log("examples are not the first dimension of its input: every position counts by itself");
+            Report(block, "examples are not the first dimension of its input: every position counts by itself");
         if (moments && pass.UsesOf(block) > 1)
-            Log("it is used several times in a pass: second moments are of each use by itself");
+            Report(block, "it is used several times in a pass: second moments are of each use by itself");
         return known ? settings.WeightSharing : WeightSharing.Expand;
+    }
 
-        void Log(string message)
-        {
-            if (_reported.Add((block.Name, message)))
-                Reports.Add((block.Name, message));
-        }
+    private bool Report(CurvatureBlock block, string message)
+    {
+        bool isNew = _reported.Add((block.Name, message));
+        if (isNew)
+            Reports.Add((block.Name, message));
+        return isNew;
     }
 
     /// <summary>Some examples of the batch of all ranks, as many as this one has of them: of the first ones, every k-th, so that an order
@@ -194,7 +219,7 @@ internal sealed partial class Capture
     /// <param name="pass">What they are of.</param>
     private static (Tensor X, Tensor G, bool None) Some(Tensor x, Tensor g, long? most, long enough, ForwardPass pass)
     {
-        long examples = pass.Rows?.Length ?? pass.Examples;
+        long examples = pass.CountedExamples;
         var part = (pass.Rows is null ? pass.Part : null) ?? new(0, examples, examples); // those that count are this rank's own
         long first = Math.Min(most ?? long.MaxValue, part.Batch),
             stride = Math.Max(1, first / enough),

@@ -38,7 +38,7 @@ internal sealed partial class Capture
     /// <summary>Leaves out examples of which no term counts: the model must not mix examples.</summary>
     private static Tensor OfRows(Tensor t, ForwardPass pass)
     {
-        if (pass.Rows is not { } rows || t.shape[0] != pass.Examples || rows.Length == pass.Examples)
+        if (pass.Rows is not { Length: > 0 } rows || t.shape[0] != pass.Examples || rows.Length == pass.Examples)
             return t;
         using var index = tensor(rows, dtype: ScalarType.Int64, device: t.device);
         return t.index_select(0, index);

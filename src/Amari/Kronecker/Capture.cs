@@ -56,7 +56,6 @@ internal sealed partial class Capture : IDisposable
                 nameof(model)
             );
         (_model, _settings, _likelihood, _generator, _part) = (model, settings, likelihood, generator, part);
-        CurvatureBlock? own = null; // of a model that is itself a layer: TorchSharp's hooks are in no order
         foreach (var blocks in layers.GroupBy(l => l.Layer, l => l.Block, ReferenceEqualityComparer.Instance))
             switch (blocks.Key)
             {
@@ -64,10 +63,7 @@ internal sealed partial class Capture : IDisposable
                     var only = blocks.Single();
                     if (layer is Linear linear)
                         _linear[linear] = only;
-                    if (ReferenceEquals(layer, model))
-                        own = only;
-                    else
-                        _unhook.Add(layer.register_forward_hook((_, x, s) => Seen(only, x, s)).remove);
+                    _unhook.Add(FirstHook.Add(layer, (_, x, s) => Seen(only, x, s)));
                     break;
                 case MultiheadAttention module:
                     NativeAttention attention = new(module);
@@ -95,7 +91,7 @@ internal sealed partial class Capture : IDisposable
                         }
                     ).remove
                 );
-                _unhook.Add(m.register_forward_hook((_, x, f) => End(own is null ? f : Seen(own, x, f))).remove);
+                _unhook.Add(m.register_forward_hook((_, _, f) => End(f)).remove);
                 break;
             case nn.Module<Tensor, Tensor, Tensor> m:
                 _unhook.Add(
@@ -266,6 +262,7 @@ internal sealed partial class Capture : IDisposable
             _pass?.Uses(block, x, block.ExampleDimensions);
         if (!IsSeen(s, jet) || !block.Parameters.Any(p => p.requires_grad))
             return s;
+        block.Observe();
         var use = new LayerUse(block, x.detach().DetachFromDisposeScope(), _pass!, jet);
         _outstanding.Add(use);
         _seen.Add(block);
@@ -300,6 +297,8 @@ internal sealed partial class Capture : IDisposable
             throw new InvalidOperationException("The batch has no examples: there is nothing that K-FAC could measure; leave it out.");
         if (Active)
             pass.Part = (_measured is { } data ? data.Part : _part(pass.InputRows))?.InRows(pass.Examples);
+        if (Active)
+            Confirm(pass, f);
         if (Active && !FisherSettings.FromLoss(Kind))
             Sample(pass, f, counted);
         if (_measured is not null)

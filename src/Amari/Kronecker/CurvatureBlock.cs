@@ -68,6 +68,18 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     /// known.</summary>
     public virtual int? ExampleDimensions => null;
 
+    /// <summary>Whether an input is of positions, and the same for every example.</summary>
+    public virtual bool IsOfPositions(Tensor x) => false;
+
+    /// <summary>A use of the layer follows that is to be measured.</summary>
+    public virtual void Observe() { }
+
+    /// <summary>Σ g ā' over all positions of one use, as V: the gradient of <see cref="Parameters"/>, if that is all their use; and the sum
+    /// of the terms' sizes, ‖|g| |ā|'‖, which its rounding is relative to.</summary>
+    /// <param name="x">The layer's input.</param>
+    /// <param name="g">The gradient at its output.</param>
+    public abstract (Tensor V, double Size) Gradient(Tensor x, Tensor g);
+
     /// <summary>Whether some of a batch's examples may stand for all.</summary>
     public virtual bool TakesExamples => true;
 

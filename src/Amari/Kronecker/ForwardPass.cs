@@ -56,6 +56,13 @@ internal sealed class ForwardPass(params long[][] inputs)
     /// <summary>The examples of which some term counts; null for all.</summary>
     public long[]? Rows { get; set; }
 
+    /// <summary>How many examples count; all if none does, for shapes.</summary>
+    public long CountedExamples => Rows is { Length: > 0 } some ? some.Length : Examples;
+
+    /// <summary>Takes the gradients of a backward pass that holds the uses of layers against their weights' gradients; null
+    /// otherwise.</summary>
+    public UseGradients? Confirmed { get; set; }
+
     /// <summary>Adds what a backward pass brought to the output; of a copy.</summary>
     public void Receive(Tensor gradient)
     {

@@ -74,6 +74,14 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         return new(sums, count);
     }
 
+    public override (Tensor V, double Size) Gradient(Tensor x, Tensor g)
+    {
+        var (a, b) = (Inputs(x).to_type(FactorType).flatten(-3, -2), Outputs(g).to_type(FactorType).flatten(-3, -2));
+        if (HasBias)
+            a = cat([a, ones([.. a.shape[..^1], 1], dtype: a.dtype, device: a.device)], -1);
+        return (b.mT.MatrixProduct(a), b.abs().mT.MatrixProduct(a.abs()).norm().ToDouble());
+    }
+
     /// <summary>Σ I over rows, of the shape of Σ g g'.</summary>
     protected static Tensor Identity(Tensor g, double rows) =>
         (eye(g.shape[^1], dtype: g.dtype, device: g.device) * rows).expand([.. g.shape[..^2], g.shape[^1], g.shape[^1]]).clone();

@@ -90,7 +90,7 @@ public sealed partial class KroneckerEstimate
         }
         foreach (var block in _blocks.Where(b => !b.HasPending && (!b.IsMeasured || b.Unseen is not null) && b.IsUsed).ToList())
         {
-            if (Terms == 0)
+            if (Capture.LivePasses == 0)
                 throw new InvalidOperationException(
                     "K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before "
                         + "step()."
@@ -98,6 +98,11 @@ public sealed partial class KroneckerEstimate
             if (block.Unseen is null && Capture.HasSeen(block))
                 continue; // in a pass that does not count
             _owner.Lose(block, block.Unseen ?? NotSeen);
+        }
+        if (Terms == 0) // every label is left out
+        {
+            Discard();
+            return;
         }
         double? scale =
             Capture.Kind == FisherKind.ForwardOnly ? null

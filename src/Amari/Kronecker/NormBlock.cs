@@ -57,6 +57,13 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
         return new([sum.MoveToOuterDisposeScope()], what.ForwardOnly ? p[0].shape[0] : 0);
     }
 
+    public override (Tensor V, double Size) Gradient(Tensor x, Tensor g)
+    {
+        var (normal, b) = (Positions(Normalised(x)).to_type(FactorType), Positions(g).to_type(FactorType));
+        List<Tensor> p = HasBias ? [normal * b, b] : [normal * b];
+        return (stack(p.ConvertAll(t => t.sum([0L, 1])), -1), stack(p.ConvertAll(t => t.abs().sum([0L, 1])), -1).norm().ToDouble());
+    }
+
     /// <summary>x̂, with the shape of x.</summary>
     private Tensor Normalised(Tensor x) =>
         layer switch

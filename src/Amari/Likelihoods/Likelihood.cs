@@ -85,8 +85,8 @@ public abstract class Likelihood
         return FisherRootProduct(output, e).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Column c of S times a random sign of each term, if an example has several terms. A network that mixes positions adds
-    /// gradients of different terms. The signs make their products vanish in the mean; products of a term with itself do not
+    /// <summary>Column c of S times a random sign of each term. A network that mixes terms, or has layers without a dimension of examples,
+    /// adds gradients of different terms. The signs make their products vanish in the mean; products of a term with itself do not
     /// change.</summary>
     /// <param name="output">f : [n, ..].</param>
     /// <param name="column">0 ≤ c &lt; <see cref="Outputs"/>.</param>
@@ -97,19 +97,16 @@ public abstract class Likelihood
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var (root, terms) = (FisherRootColumn(output, column), Terms(output));
-        if (terms > output.shape[0])
-        {
-            long each = terms / output.shape[0];
-            var whole = randint(
-                0,
-                2,
-                [Whole(output, part)[0] * each, 1],
-                dtype: output.dtype,
-                device: DrawDevice(output, signs),
-                generator: signs
-            );
-            root = Flat(root).mul(Own(whole, terms, (part?.Start ?? 0) * each).to(output.device).mul_(2).sub_(1)).reshape(output.shape);
-        }
+        long each = terms / output.shape[0];
+        var whole = randint(
+            0,
+            2,
+            [Whole(output, part)[0] * each, 1],
+            dtype: output.dtype,
+            device: DrawDevice(output, signs),
+            generator: signs
+        );
+        root = Flat(root).mul(Own(whole, terms, (part?.Start ?? 0) * each).to(output.device).mul_(2).sub_(1)).reshape(output.shape);
         return root.MoveToOuterDisposeScope();
     }
 

@@ -5,6 +5,11 @@ namespace Amari.Native;
 /// <summary>A forward hook that runs before all others of its layer, and so sees what the layer itself computed.</summary>
 internal static class FirstHook
 {
+    /// <summary>Adds a hook; after the others where TorchSharp keeps its hooks in another way.</summary>
+    /// <returns>Removes it.</returns>
+    public static Action Add(nn.Module<Tensor, Tensor> layer, Func<nn.Module<Tensor, Tensor>, Tensor, Tensor, Tensor> hook) =>
+        TryAdd(layer, hook) ?? layer.register_forward_hook(hook).remove;
+
     /// <summary>Adds a hook.</summary>
     /// <param name="layer">Not owned.</param>
     /// <param name="hook">(layer, input, output) → output.</param>

@@ -32,7 +32,7 @@ internal sealed class LayerUses : IDisposable
                     )
                     .Key;
                 _uses[name] = twin is null ? [] : _uses[twin];
-                unhook.Add(((nn.Module<Tensor, Tensor>)module).register_forward_hook((_, x, s) => Seen(name, x, s, isJet: false)).remove);
+                unhook.Add(FirstHook.Add((nn.Module<Tensor, Tensor>)module, (_, x, s) => Seen(name, x, s, isJet: false)));
             }
         var names = _layers.ToDictionary(l => l.Value, l => l.Key);
         try
@@ -67,7 +67,7 @@ internal sealed class LayerUses : IDisposable
     {
         if (_layers[layer] is Embedding e)
         {
-            var ids = cat([.. _uses[layer].Select(u => u.X.flatten())]);
+            var ids = cat([.. _uses[layer].Select(u => u.X.flatten().masked_select(Counts(e, u.X)))]);
             return stack([.. Enumerable.Range(0, (int)e.weight!.shape[0]).Select(i => ids.eq(i).sum())]).to_type(Output.dtype)
                 / ids.numel();
         }
@@ -169,7 +169,22 @@ internal sealed class LayerUses : IDisposable
     }
 
     private IEnumerable<Tensor> Gradients(string layer, Tensor cotangent) =>
-        Problem.Derivative(Output, cotangent, [.. _uses[layer].Select(u => u.S)], true).Select(g => Outputs(_layers[layer], g));
+        Problem
+            .Derivative(Output, cotangent, [.. _uses[layer].Select(u => u.S)], true)
+            .Zip(
+                _uses[layer],
+                (g, u) =>
+                    Outputs(_layers[layer], g) is var rows && _layers[layer] is Embedding e ? rows * Counts(e, u.X).unsqueeze(-1) : rows
+            );
+
+    /// <summary>Whether a position is not of the padding, a row of the table whose gradient is 0: [positions].</summary>
+    private static Tensor Counts(Embedding layer, Tensor x)
+    {
+        var ids = x.flatten();
+        var rows = layer.forward(ids);
+        var gradient = Problem.Derivative(rows, ones_like(rows), [layer.get_parameter("weight")!], true).Single();
+        return gradient.to_dense().index_select(0, ids.to_type(ScalarType.Int64)).ne(0).any(1);
+    }
 
     /// <summary>ā as rows: [rows, in+1] or [groups, rows, in+1].</summary>
     private static Tensor Inputs(nn.Module layer, Tensor x, bool bias, bool isJet)
