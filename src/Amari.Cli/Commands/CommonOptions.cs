@@ -26,7 +26,7 @@ internal sealed class CommonOptions
             {
                 Description =
                     "write the machine-readable result to this file, pipe or device; - is standard output, which then contains "
-                    + "nothing else",
+                    + "nothing else; missing folders are made",
                 HelpName = "FILE",
             }
         );

@@ -23,6 +23,7 @@ internal static class InfoCommand
     public static Command Create(TextWriter output)
     {
         var common = new CommonOptions();
+        common.Out.Description = "folder for info.json (default: none)";
         common.Workload.Description = "also show each optimizer's settings on this workload";
         var command = new Command(
             "info",

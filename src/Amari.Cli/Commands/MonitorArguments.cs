@@ -19,7 +19,7 @@ internal sealed class MonitorArguments
     );
     private readonly Option<double> _share = TypedOptions.Share(
         "--monitor-share",
-        "share of the run time for the monitor after its first measurement",
+        "share of the run time for the monitor between its first and its last measurement",
         0.05,
         s => s is >= 0 and < 1,
         "at least 0 and below 1"

@@ -21,7 +21,9 @@ internal sealed record Curve(double[] X, double[] Y, double? Beyond = null)
 
     /// <summary>The median at every point of any curve, up to the end of the shortest. A curve with a value beyond its end continues with
     /// it.</summary>
-    public static Curve Median(IReadOnlyList<Curve> curves)
+    /// <param name="curves">Of the runs.</param>
+    /// <param name="isLogarithmic">Whether lines are straight on a logarithmic axis.</param>
+    public static Curve Median(IReadOnlyList<Curve> curves, bool isLogarithmic = false)
     {
         var drawn = curves.Where(c => c.X.Length > 0).ToList();
         if (drawn.Count <= 1)
@@ -32,20 +34,20 @@ internal sealed record Curve(double[] X, double[] Y, double? Beyond = null)
             .Where(x => x <= end)
             .Distinct()
             .Order()
-            .Select(x => (X: x, Y: MedianAt(drawn, x)))
+            .Select(x => (X: x, Y: MedianAt(drawn, x, isLogarithmic)))
             .TakeWhile(p => double.IsFinite(p.Y))
             .ToList();
         return new([.. points.Select(p => p.X)], [.. points.Select(p => p.Y)]);
     }
 
-    private static double MedianAt(List<Curve> curves, double x)
+    private static double MedianAt(List<Curve> curves, double x, bool isLogarithmic)
     {
-        var sorted = curves.Select(c => c.At(x)).Order().ToList();
+        var sorted = curves.Select(c => c.At(x, isLogarithmic)).Order().ToList();
         double high = sorted[sorted.Count / 2];
         return sorted.Count % 2 == 1 || double.IsInfinity(high) ? high : (sorted[sorted.Count / 2 - 1] + high) / 2;
     }
 
-    private double At(double x)
+    private double At(double x, bool isLogarithmic)
     {
         int right = Array.BinarySearch(X, x);
         if (right >= 0)
@@ -56,6 +58,7 @@ internal sealed record Curve(double[] X, double[] Y, double? Beyond = null)
         if (right == X.Length)
             return Beyond ?? Y[^1];
         double share = (x - X[right - 1]) / (X[right] - X[right - 1]);
-        return Y[right - 1] + share * (Y[right] - Y[right - 1]);
+        var (from, to) = (Y[right - 1], Y[right]);
+        return isLogarithmic && from > 0 && to > 0 ? from * Math.Pow(to / from, share) : from + share * (to - from);
     }
 }

@@ -24,7 +24,9 @@ internal static class CurveTraces
                     q.Target,
                     scale = CurveScale.Of(comparison, q),
                 }),
-                curves = comparison.Runs.GroupBy(r => r.Optimizer).SelectMany(g => Lines([.. g], colors[g.Key], quantities)),
+                curves = comparison
+                    .Runs.GroupBy(r => r.Optimizer)
+                    .SelectMany(g => Lines([.. g], colors[g.Key], quantities, q => CurveScale.Of(comparison, q).Log)),
                 panels,
                 solution = SolutionFrames.Of(comparison),
             },
@@ -32,7 +34,12 @@ internal static class CurveTraces
         );
     }
 
-    private static IEnumerable<object> Lines(List<TrainingRun> runs, string color, IReadOnlyList<CurveQuantity> quantities)
+    private static IEnumerable<object> Lines(
+        List<TrainingRun> runs,
+        string color,
+        IReadOnlyList<CurveQuantity> quantities,
+        Func<CurveQuantity, bool> isLogarithmic
+    )
     {
         string name = runs[0].Optimizer,
             legend = name + Trouble.Count(new(name, runs)).Replace("\n", ", ", StringComparison.Ordinal);
@@ -49,7 +56,12 @@ internal static class CurveTraces
             };
         if (runs is [var only])
             return [Line($"seed {only.Seed}", true, Trouble.IsIn(only), (q, bySeconds) => Curve.Of(only, q, bySeconds))];
-        var median = Line("median", true, false, (q, bySeconds) => Curve.Median([.. runs.Select(r => Curve.Of(r, q, bySeconds))]));
+        var median = Line(
+            "median",
+            true,
+            false,
+            (q, bySeconds) => Curve.Median([.. runs.Select(r => Curve.Of(r, q, bySeconds))], isLogarithmic(q))
+        );
         return [.. runs.Select(r => Line($"seed {r.Seed}", false, Trouble.IsIn(r), (q, bySeconds) => Curve.Of(r, q, bySeconds))), median];
     }
 

@@ -57,7 +57,7 @@ internal static class LossFigure
         foreach (var curve in curves)
             Draw(plot, curve, scale, Color.FromHex(colors[name]).WithAlpha(0.4), 1.2f);
         foreach (var (name, curves) in groups)
-            if (Draw(plot, Curve.Median(curves), scale, Color.FromHex(colors[name]), 2.8f) is { } line)
+            if (Draw(plot, Curve.Median(curves, scale.Log), scale, Color.FromHex(colors[name]), 2.8f) is { } line)
                 line.LegendText = name + Trouble.Count(summaries[name]);
         foreach (var run in comparison.Runs.Where(Trouble.IsIn))
             if (Curve.Of(run, quantity, bySeconds) is { X: [.., var x], Y: [.., var y] })

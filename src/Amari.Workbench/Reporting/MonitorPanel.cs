@@ -55,7 +55,11 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
                 [.. Lines(m => m.Sharpness), .. Bounds(runs, first)]
             ),
             new("Largest eigenvalues of the Hessian" + ofFirstSeed, "eigenvalue (log scale)", [.. first.SelectMany(Eigenvalues)]),
-            new("Gradient noise scale, in examples", "examples (log scale)", [.. Lines(m => m.NoiseScale?.Value)]),
+            new(
+                "Gradient noise scale, in examples",
+                "examples (log scale)",
+                [.. Lines(m => m.NoiseScale is { } noise && noise.StandardError < noise.Value ? noise.Value : null)]
+            ),
             new("KL between predictions before and after a step", "KL, nats per term (log scale)", [.. Lines(m => m.Kl)]),
             new(
                 "K-FAC: condition of each layer's damped factors" + ofFirstSeed,
@@ -81,7 +85,30 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
     private static IEnumerable<Trace> Bounds(List<TrainingRun> runs, List<TrainingRun> first) =>
         from run in first
         where runs.TrueForAll(r => r.Optimizer != run.Optimizer || r.Monitor!.BoundRule == run.Monitor!.BoundRule)
-        select Line(run, $"{run.Optimizer}: edge {run.Monitor!.BoundRule}", "#777777", r => r.StabilityBound, dashed: true);
+        select Bound(run, $"{run.Optimizer}: edge {run.Monitor!.BoundRule}");
+
+    /// <summary>The bound at each recorded rate, which it is inverse to; between measurements the rate may turn.</summary>
+    private static Trace Bound(TrainingRun run, string name)
+    {
+        const string color = "#777777";
+        var measured = Line(run, name, color, r => r.StabilityBound, dashed: true);
+        double[] products =
+        [
+            .. run.Monitor!.Rows.Where(r => r.StabilityBound is > 0 and < double.PositiveInfinity)
+                .Select(r => r.StabilityBound!.Value * (r.LearningRate ?? double.NaN)),
+        ];
+        var rates = run.Rates.Where(p => p.Rate > 0).ToList();
+        if (rates.Count == 0 || products.Length == 0 || products.Max() > 1.1 * products.Min())
+            return measured;
+        return new(
+            name,
+            color,
+            true,
+            [.. rates.Select(p => p.Seconds)],
+            [.. rates.Select(p => (double)p.Step)],
+            [.. rates.Select(p => products[0] / p.Rate)]
+        );
+    }
 
     private static IEnumerable<Trace> Conditions(TrainingRun run)
     {
@@ -118,7 +145,7 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
             "All quantities are measured on one fixed sample of the training data, with the model in evaluation mode.",
         };
         if (IsMonitored(MonitorQuantities.Noise))
-            text.Add("Noise scales are omitted if the gradient is below the noise of the sample: --monitor-examples sets a larger sample.");
+            text.Add("Noise scales are omitted if their standard error is as large as they are: --monitor-examples sets a larger sample.");
         int absent = comparison
             .Runs.SelectMany(r => r.Monitor?.Rows ?? [])
             .Count(r => r.Sharpness <= 0 || r.Kl <= 0 || (r.Eigenvalues?.Any(e => e <= 0) ?? false));

@@ -4,7 +4,7 @@ using ScottPlot;
 
 namespace Amari.Reporting;
 
-/// <summary>Milliseconds per step of each optimizer on a logarithmic axis, the fastest at the top: mean, quartiles and kinds of
+/// <summary>Milliseconds per step of each optimizer on a logarithmic axis, the fastest at the top: typical, quartiles and kinds of
 /// steps.</summary>
 internal static class PlanFigure
 {
@@ -85,7 +85,7 @@ internal static class PlanFigure
     {
         Figure.Legend(plot, Edge.Bottom); // outside: labels may reach every corner
         plot.Legend.Orientation = Orientation.Horizontal;
-        Add("mean in training", MarkerShape.FilledCircle);
+        Add("typical step", MarkerShape.FilledCircle);
         Add("quartiles", MarkerShape.VerticalBar);
         if (!kinds)
             return;

@@ -37,10 +37,10 @@ internal sealed record SpectrumResult(
     public Estimate? Condition =>
         Largest.Values.Count > 0 && Smallest is { } s ? ConditionNumber.FromEnds(new(Largest.Values[0], Largest.Residuals[0]), s) : null;
 
-    /// <summary>‖C‖_F from the quadrature.</summary>
+    /// <summary>‖C‖_F from the quadrature; no less than the eigenvalues give that are known.</summary>
     public Estimate? FrobeniusNorm =>
         Density?.Trace(x => x * x) is { } square
-            ? new(Math.Sqrt(square.Value), square.StandardError / (2 * Math.Sqrt(square.Value)))
+            ? new(Math.Sqrt(Math.Max(square.Value, Largest.Values.Sum(x => x * x))), square.StandardError / (2 * Math.Sqrt(square.Value)))
             : null;
 
     /// <summary>The α of the reported effective dimensionality: a thousandth of the largest eigenvalue.</summary>

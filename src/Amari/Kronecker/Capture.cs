@@ -182,7 +182,7 @@ internal sealed partial class Capture : IDisposable
         _reported.Clear();
         _reported.UnionWith(events);
         Reports.Clear();
-        _checks = 0; // the run that is continued has made them
+        (_checks, _confirmations) = (0, 1L << 20); // the run that is continued has made them
     }
 
     /// <summary>What went wrong inside a backward pass, where nothing may be thrown.</summary>

@@ -109,10 +109,7 @@ public sealed class CaptureUsesTests() : KfacTest(23)
         Assert.All(model.parameters().Zip(before), p => Assert.True(p.First.equal(p.Second).all().ToBoolean()));
         for (int i = 0; i < 3; i++)
             optimizer.StepOnBatch(x, y);
-        Assert.All(
-            optimizer.Snapshot().Tensors.Values,
-            t => Assert.True(!t.is_floating_point() || t.isfinite().all().ToBoolean())
-        );
+        Assert.All(optimizer.Snapshot().Tensors.Values, t => Assert.True(!t.is_floating_point() || t.isfinite().all().ToBoolean()));
     }
 
     public static TheoryData<string> Outside => ["a function", "a tied table", "a convolution"];
@@ -203,9 +200,6 @@ public sealed class CaptureUsesTests() : KfacTest(23)
             nn.functional.cross_entropy(model.call(x.to_type(i < 10 ? ScalarType.Float32 : ScalarType.Float64)), y).backward();
             optimizer.step();
         }
-        Assert.All(
-            optimizer.Snapshot().Tensors.Values.Where(t => t.is_floating_point()),
-            t => Assert.Equal(ScalarType.Float64, t.dtype)
-        );
+        Assert.All(optimizer.Snapshot().Tensors.Values.Where(t => t.is_floating_point()), t => Assert.Equal(ScalarType.Float64, t.dtype));
     }
 }

@@ -26,6 +26,17 @@ public sealed class CurveTests
         Assert.Equal([0.0, 1], Curve.Median([a, c with { Beyond = null }, b]).X);
     }
 
+    /// <summary>Between points, where seeds are drawn as straight lines.</summary>
+    [Fact]
+    public void Median_on_a_logarithmic_axis_lies_on_the_lines_that_are_drawn()
+    {
+        Curve[] same = [new([0, 2], [100, 1]), new([0, 2], [100, 1]), new([0, 1, 2], [100, 10, 1])];
+        var median = Curve.Median(same, isLogarithmic: true);
+        Assert.Equal([0, 1, 2], median.X);
+        Assert.Equal(10, median.Y[1], 12);
+        Assert.Equal(50.5, Curve.Median(same).Y[1]);
+    }
+
     [Theory, InlineData("accuracy", true), InlineData("accuracy", false), InlineData("loss", false), InlineData("held-out loss", false)]
     public void Quantities_begin_with_the_judged_one_and_end_with_the_rate(string target, bool higherIsBetter)
     {
