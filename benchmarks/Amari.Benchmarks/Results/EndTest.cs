@@ -12,6 +12,6 @@ internal sealed record EndTest(Contest? Contest, CostScale Scale)
     {
         List<Summary> stable = [.. all.Where(s => s.IsStable)];
         var scale = new CostScale(stable.SelectMany(s => s.Runs).Select(r => r.FinalHeldOutLoss));
-        return new(Contest.Of(stable, r => scale.Of(r.FinalHeldOutLoss), s => s.IsComplete), scale);
+        return new(Contest.Of(stable, r => scale.Measured(r.FinalHeldOutLoss), s => s.IsComplete), scale);
     }
 }

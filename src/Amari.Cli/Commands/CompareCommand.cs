@@ -248,6 +248,10 @@ internal sealed class CompareCommand
         foreach (var panel in panels)
         foreach (var choice in choices)
             panel.Trainer.Check(choice);
+        List<MeasuredSubject> subjects = [.. panels.Select(p => MeasuredSubject.Of(p.Trainer))];
+        foreach (var subject in subjects)
+            if (continued?.Subjects.FirstOrDefault(s => s.Workload == subject.Workload) is { } before)
+                subject.RequireSame(before, $"{parsed.GetValue(_resume)}");
         string? json = parsed.GetValue(_common.Json) is { } path ? FullPath(path) : continued?.Json;
         var arguments =
             continued?.Arguments
@@ -259,7 +263,14 @@ internal sealed class CompareCommand
         var provenance = ProvenanceOf(parsed, seeds, continued, runs: choices.Count * seeds.Length * panels.Count);
         var folder =
             world.Rank > 0 ? null : FolderOf(parsed, isDefault ? "compare" : "compare-" + panels[0].Workload.Name, json, continued);
-        return new(line, new(arguments, json, continued?.SoFar ?? [], provenance), choices, panels, monitor, folder);
+        return new(
+            line,
+            new(arguments, json, continued?.SoFar ?? [], provenance) { Subjects = subjects },
+            choices,
+            panels,
+            monitor,
+            folder
+        );
     }
 
     /// <summary>The seeds of each optimizer's runs.</summary>

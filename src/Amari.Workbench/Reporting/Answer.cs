@@ -31,17 +31,19 @@ internal static class Answer
                         + "one with --target.",
                     .. end.After([]),
                 ]
+            : time.Refusal is { } refusal ? [refusal, .. end.After([])]
             : NotReached(comparison, all, end);
         var winners = time.IsMade ? time.Winners : end.Winners;
         return string.Join(
             " ",
             [
                 .. verdict,
+                .. end.Unknown,
                 .. Origin(comparison),
                 .. Troubles(all, stable.Count > 0),
                 .. all.Select(Ending).OfType<string>(),
                 .. Method(time, end, stable.Count),
-                .. Cautions.Of(comparison, all, stable.Count == 0 ? [] : winners, time.IsMade),
+                .. Cautions.Of(comparison, all, stable.Count == 0 ? [] : winners, time),
             ]
         );
     }
@@ -54,7 +56,7 @@ internal static class Answer
         if (TooShort(comparison, stable) is not null)
             return [];
         var time = new TimeVerdict(comparison, stable, Target(comparison));
-        if (time.IsMade)
+        if (time.IsMade || time.Refusal is not null)
             return time.IsShown ? time.Winners : [];
         var end = new EndVerdict(comparison, stable);
         return end.IsShown ? end.Winners : [];
@@ -82,11 +84,11 @@ internal static class Answer
         if (runs.Count > 0 && runs.TrueForAll(r => r.Steps == 0))
             return runs.Exists(r => r.Status == RunStatus.Interrupted)
                 ? "Stopped before the first step."
-                : $"No step was taken within {comparison.Budget}.";
+                : $"No step was taken within {Sources.Budget(comparison, stable.Select(s => s.Optimizer))}.";
         var single = stable.Where(s => s.Runs.Any(IsSingleStep)).Select(s => s.Optimizer).ToList();
         return stable.Count < 2 || single.Count == 0 || comparison.Budget.Seconds is null
             ? null
-            : $"{Trouble.Join(single)} took no more than one step within {comparison.Budget}, which is too short to compare: use a longer "
+            : $"{Trouble.Join(single)} took no more than one step within {Sources.Budget(comparison, single)}, which is too short to compare: use a longer "
                 + "--budget.";
 
         static bool IsSingleStep(TrainingRun run) => run is { Steps: <= 1, Status: RunStatus.Completed, Ending: null, StepsToTarget: null };
@@ -105,17 +107,20 @@ internal static class Answer
             : "";
         return end.Alone(
             (all.Count == 1 ? all[0].Optimizer + " did not reach" : "No optimizer reached")
-                + $" {Target(comparison)}{how} within {comparison.Budget}"
+                + $" {Target(comparison)}{how} within {Sources.Budget(comparison, all.Select(s => s.Optimizer))}"
                 + (some.Count > 0 ? $" ({string.Join(", ", some)})" : "")
         );
     }
 
     private static IEnumerable<string> Method(TimeVerdict time, EndVerdict end, int stable)
     {
-        if (stable < 2 || !(time.IsTested || end.IsTested))
+        if (stable < 2)
             yield break;
-        yield return "Only differences beyond chance count: paired t tests over the seeds at 5 %, with Holm's correction"
-            + (time.IsCensored ? "; a run that missed the target counts with its whole budget." : ".");
+        if (time.IsTested || end.IsTested)
+            yield return "Only differences beyond chance count: paired t tests over the seeds at 5 %, with Holm's correction"
+                + (time.Censored is { } seconds ? $"; every run that missed the target counts with {seconds}." : ".");
+        foreach (string limit in time.Limits.Concat(end.Limits).Distinct())
+            yield return limit;
     }
 
     /// <summary>The trouble of every optimizer that had any with some seed.</summary>

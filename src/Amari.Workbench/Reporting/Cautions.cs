@@ -13,8 +13,13 @@ internal static class Cautions
     /// <param name="comparison">The comparison.</param>
     /// <param name="all">Its optimizers.</param>
     /// <param name="winners">Those that the answer prefers.</param>
-    /// <param name="timed">Whether the answer goes by the time to the target.</param>
-    public static IEnumerable<string> Of(BenchmarkResult comparison, IReadOnlyList<Summary> all, IReadOnlyList<Summary> winners, bool timed)
+    /// <param name="time">The verdict on the time to the target.</param>
+    public static IEnumerable<string> Of(
+        BenchmarkResult comparison,
+        IReadOnlyList<Summary> all,
+        IReadOnlyList<Summary> winners,
+        TimeVerdict time
+    )
     {
         foreach (string warning in Trouble.Plateaus(all))
             yield return warning;
@@ -23,7 +28,9 @@ internal static class Cautions
         if (comparison.HeldOutExamples is { } few and < FewExamples)
             yield return FormattableString.Invariant($"Only {few} held-out example{(few == 1 ? " judges" : "s judge")} the runs: ")
                 + "held-out results may be chance.";
-        if (Conditions.Remark(comparison, timed) is { } busy)
+        if (comparison.DataCaution is { } caution)
+            yield return caution;
+        if (Conditions.Remark(comparison, time) is { } busy)
             yield return busy;
         if (!all.All(s => s.IsComplete))
             yield return "The comparison was interrupted; these are the results so far.";
@@ -33,7 +40,9 @@ internal static class Cautions
             yield return "Only one seed was run, so no test is possible"
                 + (all.Count(s => s.IsStable) > 1 ? " and the order may be chance" : "")
                 + ": use --seeds 5 for a verdict.";
-        yield return Settings(comparison);
+        yield return Settings(comparison, all);
+        foreach (string chosen in ChosenSettings.Of(comparison, all))
+            yield return chosen;
         if (Schedules(comparison, all) is { } schedules)
             yield return schedules;
         if (comparison.DefaultsChosenHere && all.Any(s => s.Optimizer.Contains("kfac", StringComparison.OrdinalIgnoreCase)))
@@ -58,7 +67,26 @@ internal static class Cautions
             + FormattableString.Invariant($"{Number.Short(run.FinalHeldOutLoss)} at the end (seed {run.Seed}); a shorter budget may do.");
     }
 
-    private static string Settings(BenchmarkResult comparison) =>
+    private static string Settings(BenchmarkResult comparison, IReadOnlyList<Summary> all) =>
+        Sources.SettingsDiffer(comparison)
+            ? "The settings are not alike: "
+                + string.Join(
+                    "; ",
+                    all.GroupBy(s => SourceOf(Sources.Of(comparison, s.Optimizer).Result))
+                        .Select(g => $"{Trouble.Join([.. g.Select(s => s.Optimizer)])} {g.Key}")
+                )
+                + "."
+            : SettingsOfAll(comparison);
+
+    private static string SourceOf(BenchmarkResult comparison) =>
+        comparison.Settings switch
+        {
+            SettingsSource.Tuned => $"tuned by {TrialsOf(comparison)}",
+            SettingsSource.Workload => "with the workload's settings, found with an unknown number of trials",
+            _ => "at defaults",
+        };
+
+    private static string SettingsOfAll(BenchmarkResult comparison) =>
         comparison.Settings switch
         {
             SettingsSource.Tuned => $"Each optimizer was tuned by {TrialsOf(comparison)} on a validation part of the training data.",
@@ -86,7 +114,12 @@ internal static class Cautions
     {
         if (comparison.Schedule is { Shape: ScheduleShape.Constant, Warmup: 0 })
             return "All learning rates were constant; with decay the order may differ.";
-        var own = all.Select(s => (s.Optimizer, Why: OptimizerCatalog.All.FirstOrDefault(o => o.Name == s.Optimizer)?.OwnSchedule))
+        var own = all.Select(s =>
+                (
+                    s.Optimizer,
+                    Why: OptimizerCatalog.All.FirstOrDefault(o => o.Name == Sources.Of(comparison, s.Optimizer).Optimizer)?.OwnSchedule
+                )
+            )
             .Where(s => s.Why is not null)
             .GroupBy(s => s.Why, s => s.Optimizer)
             .Select(g => g.ToList() is [var one] ? $"{one} {g.Key}" : $"{Trouble.Join([.. g])} each {g.Key}")

@@ -17,6 +17,9 @@ internal sealed record ComparisonFile(
     Provenance? Provenance = null
 )
 {
+    /// <summary>The data and the targets by workload; empty if an earlier version began it.</summary>
+    public IReadOnlyList<MeasuredSubject> Subjects { get; init; } = [];
+
     /// <summary>The name of the file.</summary>
     public const string FileName = "comparison.json";
 
@@ -30,6 +33,15 @@ internal sealed record ComparisonFile(
             ["arguments"] = new JsonArray([.. Arguments.Select(a => JsonValue.Create(a))]),
             ["json"] = Json,
             ["provenance"] = Provenance is null ? null : ProvenanceJson.Of(Provenance),
+            ["subjects"] = new JsonArray([
+                .. Subjects.Select(s => new JsonObject
+                {
+                    ["workload"] = s.Workload,
+                    ["data"] = s.Data,
+                    ["metric"] = s.Target.Metric,
+                    ["value"] = s.Target.Value,
+                }),
+            ]),
             ["comparisons"] = new JsonArray([.. SoFar.Select(c => JsonNode.Parse(SavedComparison.Write(c)))]),
         }.ToJsonString();
 
@@ -48,7 +60,19 @@ internal sealed record ComparisonFile(
                 root["json"].OptionalText(),
                 [.. root["comparisons"].RequiredItems().Select(c => SavedComparison.Read(c.Value.GetRawText()))],
                 root["provenance"] is { IsNull: false } provenance ? ProvenanceJson.Read(provenance) : null
-            );
+            )
+            {
+                Subjects =
+                [
+                    .. root["subjects"]
+                        .Items()
+                        .Select(s => new MeasuredSubject(
+                            s["workload"].Text(),
+                            s["data"].Text(),
+                            new(s["metric"].Text(), s["value"].RequiredNumber())
+                        )),
+                ],
+            };
         }
         catch (Exception e) when (e is JsonException or InvalidDataException)
         {

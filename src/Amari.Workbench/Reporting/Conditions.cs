@@ -15,10 +15,13 @@ internal static class Conditions
     /// <summary>Whether processor time and wall time part by more than a fifth.</summary>
     public static bool IsBusy(TrainingRun run) => Waiting(run) > MaxWaiting;
 
+    /// <summary>Processor seconds of a run for each second of its clock; null if unknown.</summary>
+    public static double? ProcessorShare(TrainingRun run) => run is { CpuSeconds: > 0, Seconds: > 0 } ? run.CpuSeconds / Wall(run) : null;
+
     /// <summary>What was busy, and what follows from it; null if nothing was.</summary>
     /// <param name="comparison">The runs.</param>
-    /// <param name="timed">Whether the answer goes by the time to the target.</param>
-    public static string? Remark(BenchmarkResult comparison, bool timed)
+    /// <param name="time">The verdict on the time to the target.</param>
+    public static string? Remark(BenchmarkResult comparison, TimeVerdict time)
     {
         var busy = comparison.Runs.Where(IsBusy).ToList();
         if (busy.Count == 0)
@@ -34,7 +37,8 @@ internal static class Conditions
                     + $"their time ({run}{share}{cpu}).";
         return what
             + (
-                timed && comparison.Runs.Count > 1 ? " So steps are compared here, not seconds."
+                time is { IsMade: true, IsByProcessor: true }
+                    ? " So processor time is compared here, not seconds; an idle machine gives a " + "surer answer."
                 : comparison.Budget.Seconds is not null ? " In these seconds an idle machine takes more steps, and the order may differ."
                 : " So its seconds say little."
             );

@@ -1,28 +1,29 @@
 namespace Amari.Reporting;
 
-/// <summary>The scale on which the costs of runs are compared: differences, or logarithms, and so ratios, where positive costs span
-/// <see cref="Decades"/> decades. A difference would say there only how bad the worst is.</summary>
+/// <summary>The scale on which the costs of runs are compared: differences, or logarithms, and so ratios, where costs span
+/// <see cref="Decades"/> decades and all are positive. A difference would say there only how bad the worst is.</summary>
 internal sealed class CostScale
 {
     /// <summary>From how many decades on ratios are compared.</summary>
     public const double Decades = 3;
 
-    private readonly double _least;
+    private const double Rounding = 1.0 / (1 << 23); // of float32, relative
 
     /// <param name="costs">The costs of all runs that are compared, lower is better. What is not finite does not count.</param>
     public CostScale(IEnumerable<double> costs)
     {
         List<double> finite = [.. costs.Where(double.IsFinite)];
-        List<double> positive = [.. finite.Where(c => c > 0)];
-        IsLogarithmic = finite.All(c => c >= 0) && positive.Count > 0 && positive.Max() >= Math.Pow(10, Decades) * positive.Min();
-        _least = IsLogarithmic ? positive.Min() : 0;
+        IsLogarithmic = finite.Count > 0 && finite.Min() > 0 && finite.Max() >= Math.Pow(10, Decades) * finite.Min();
     }
 
     /// <summary>Whether logarithms are compared.</summary>
     public bool IsLogarithmic { get; }
 
-    /// <summary>The cost on this scale. On the logarithmic one, a cost of 0 counts as the least positive one.</summary>
-    public double Of(double cost) => IsLogarithmic ? Math.Log(Math.Max(cost, _least)) : cost;
+    /// <summary>The cost on this scale.</summary>
+    public double Of(double cost) => IsLogarithmic ? Math.Log(cost) : cost;
+
+    /// <summary>The cost of a computation in float32 on this scale, with its resolution.</summary>
+    public MeasuredCost Measured(double cost) => new(Of(cost), IsLogarithmic ? Rounding : Rounding * Math.Abs(cost));
 
     /// <summary>The cost that has this value on the scale: the inverse of <see cref="Of"/>. Of a mean of logarithms it is the geometric
     /// mean, of a difference of logarithms the ratio.</summary>

@@ -8,27 +8,47 @@ namespace Amari.Reporting;
 internal sealed class EndVerdict
 {
     private readonly EndQuantity _quantity;
+    private readonly IReadOnlyList<Summary> _contenders;
     private readonly Contest? _contest;
+    private readonly string? _refusal; // why ends are not compared
 
     /// <param name="comparison">The comparison.</param>
     /// <param name="contenders">The optimizers that had no trouble.</param>
     public EndVerdict(BenchmarkResult comparison, IReadOnlyList<Summary> contenders)
     {
         _quantity = EndQuantity.In(comparison, contenders);
-        _contest = Contest.Of(
-            contenders,
-            _quantity.Cost,
-            s => s.IsComplete && s.Runs.All(r => double.IsFinite(_quantity.Of(r))),
-            _quantity.IsFar
-        );
+        _contenders = contenders;
+        if (contenders.Count > 1 && Sources.AgainstEnds(comparison) is { } why)
+        {
+            _refusal = $"The ends of the runs are not compared, {why}.";
+            return;
+        }
+        _contest = Contest.Of(contenders, _quantity.Cost, s => s.IsComplete && _quantity.IsKnown(s), _quantity.IsFar, _quantity.IsKnown);
     }
 
     /// <summary>Whether differences were tested.</summary>
     public bool IsTested => _contest is { IsTested: true };
 
-    /// <summary>Whether a test shows who the winners are: that a rival is worse, or that they are about equal. Otherwise all rivals are far
-    /// from the leader, and vary too much for the test.</summary>
-    public bool IsShown => _contest is { IsTested: true } c && (Winners.Count > 1 || c.Rivals.Any(r => r.IsBeaten) || !c.Unclear.Any());
+    /// <summary>Whether a test shows who the winners are: that a rival is worse, or that they are about equal.</summary>
+    public bool IsShown => _contest is { IsShown: true };
+
+    /// <summary>What limits the tests, one sentence each.</summary>
+    public IEnumerable<string> Limits =>
+        [
+            .. _contest is { IsCoarse: true } && _quantity.Step is { } step
+                ? (string[])[$"One held-out example is {Number.Short(step)} of the {_quantity.Name}, which limits what the test can show."]
+                : [],
+            .. Phrase.Untestable(_contest),
+        ];
+
+    /// <summary>The optimizers whose value at the end is unknown with some seed, one sentence each.</summary>
+    public IEnumerable<string> Unknown =>
+        from summary in _contenders
+        where summary.IsStable && !_quantity.IsKnown(summary)
+        select $"{summary.Optimizer} has no finite {_quantity.Name} at the end with "
+            + $"{Trouble.Seeds([.. summary.Runs.Where(r => !double.IsFinite(_quantity.Of(r)))])}.";
+
+    private IEnumerable<string> Refused => _refusal is null ? [] : [_refusal];
 
     /// <summary>The leader and those that cannot be told apart from it.</summary>
     public IReadOnlyList<Summary> Winners => _contest is null ? [] : [_contest.Leader, .. _contest.Ties.Select(t => t.Summary)];
@@ -61,7 +81,7 @@ internal sealed class EndVerdict
     public IEnumerable<string> Alone(string missed)
     {
         if (_contest is not { } contest)
-            return [$"{missed}."];
+            return [$"{missed}.", .. Refused];
         var leader = contest.Leader;
         string end = $"{_quantity.Name} {_quantity.Median(leader)}";
         return contest.Rivals.Count == 0 ? [$"{missed}; {leader.Optimizer} ended at {end}."]
@@ -98,7 +118,7 @@ internal sealed class EndVerdict
         if (ties.Count + unclear.Count > 0)
             yield return _quantity.Scale.IsLogarithmic
                 ? Phrase.TiedRatios([.. ties, .. unclear], $"as high as {leader.Optimizer}")
-                : Phrase.TiedDifferences([.. ties, .. unclear], $"{_quantity.Worse} than {leader.Optimizer}");
+                : Phrase.TiedDifferences([.. ties, .. unclear], _quantity.Worse, _quantity.Better, leader.Optimizer);
         if (beaten.Count > 0)
             yield return $"{leader.Optimizer} is better {Trouble.Join([.. beaten.Select(Difference)])}.";
     }
@@ -108,7 +128,7 @@ internal sealed class EndVerdict
     public IEnumerable<string> After(IReadOnlyList<Summary> first)
     {
         if (_contest is not { } contest)
-            return [];
+            return Refused;
         var leader = contest.Leader;
         bool same = first is [var only] && only.Optimizer == leader.Optimizer;
         string name = leader.Optimizer + (same ? " also" : ""),
@@ -124,8 +144,8 @@ internal sealed class EndVerdict
                     + $"it is better {Trouble.Join([.. slower.Select(Difference)])}."
             : contest.Ties.Any()
                 ? $"At the end of the budget {Trouble.Join([.. Winners.Select(Value)])} cannot be told apart by the {_quantity.Name}."
-            : contest.Unclear.Any() ? $"{name} {best}."
-            : $"{name} {best}, better than all others.",
+            : contest.Rivals.All(r => r.IsBeaten) ? $"{name} {best}, better than all others."
+            : $"{name} {best}.",
             .. Unclear(contest),
         ];
     }
@@ -133,12 +153,12 @@ internal sealed class EndVerdict
     private IEnumerable<string> Unclear(Contest contest) =>
         Phrase.Unclear(
             [.. contest.Unclear],
-            (_quantity.HigherIsBetter ? "ended less than half as high as " : "ended more than twice as high as ")
-                + contest.Leader.Optimizer,
+            _quantity.Far(contest.Leader.Optimizer),
+            $"worse than {contest.Leader.Optimizer}",
             s => $"{s.Optimizer} ({_quantity.Mean(s)})"
         );
 
-    private string Difference(Rival rival) => _quantity.Scale.IsLogarithmic ? Phrase.EndRatio(rival) : Phrase.Difference(rival);
+    private string Difference(Rival rival) => _quantity.Scale.IsLogarithmic ? Phrase.Ratio(rival) : Phrase.Difference(rival);
 
     private string Best(Summary leader) => $"ended with the {_quantity.Best} {_quantity.Name}, {_quantity.Median(leader)}";
 

@@ -50,28 +50,30 @@ internal sealed record Overlay(
             .Select(g => g.Key)
             .ToHashSet();
         var all = results.Select(r => r.Comparison).ToList();
+        var sources = results
+            .SelectMany(
+                (r, i) => r.Comparison.Runs.Select(run => (Name: NameOf(run, i), Source: new ResultSource(r.Comparison, run.Optimizer)))
+            )
+            .DistinctBy(s => s.Name)
+            .ToDictionary(s => s.Name, s => s.Source);
         return new(
             all[0] with
             {
-                Runs =
-                [
-                    .. results.SelectMany(
-                        (r, i) =>
-                            r.Comparison.Runs.Select(run =>
-                                shared.Contains(run.Optimizer) ? run with { Optimizer = $"{run.Optimizer} ({names[i]})" } : run
-                            )
-                    ),
-                ],
+                Runs = [.. results.SelectMany((r, i) => r.Comparison.Runs.Select(run => run with { Optimizer = NameOf(run, i) }))],
                 Target = all.Select(c => c.Target).FirstOrDefault(t => t.Origin is not null) ?? all[0].Target,
                 Trials = [.. all.SelectMany(c => c.Trials)],
                 Settings = Same(all, c => c.Settings) ? all[0].Settings : SettingsSource.Defaults,
                 Schedule = Same(all, c => c.Schedule) ? all[0].Schedule : null,
                 Provenance = results.Count == 1 ? all[0].Provenance : null,
+                DataCaution = all.Select(c => c.DataCaution).FirstOrDefault(c => c is not null),
+                Sources = sources,
             },
             results,
             names,
             [.. NotesOf(results, names)]
         );
+
+        string NameOf(TrainingRun run, int result) => shared.Contains(run.Optimizer) ? $"{run.Optimizer} ({names[result]})" : run.Optimizer;
     }
 
     private static IEnumerable<string> NotesOf(List<LoadedResult> results, List<string> names)
@@ -85,6 +87,8 @@ internal sealed record Overlay(
             yield return $"The settings come from different sources ({settings}).";
         if (Differs(c => c.Schedule?.ToString() ?? "chosen by tuning") is { } schedules)
             yield return $"The schedules differ ({schedules}).";
+        if (Differs(StartsOf) is { } starts)
+            yield return $"The initial weights differ ({starts}).";
         if (Differs(c => c.Provenance?.First.Machine.Processor ?? "unknown") is { } machines)
             yield return $"The machines differ ({machines}): compare steps, not seconds.";
         if (Differs(c => c.Provenance is { First: var f } ? $"{f.Threads * f.Ranks}" : "unknown") is { } threads)
@@ -97,6 +101,9 @@ internal sealed record Overlay(
                 ? null
                 : string.Join(", ", names.Zip(results, (n, r) => $"{n}: {property(r.Comparison)}"));
     }
+
+    private static string StartsOf(BenchmarkResult comparison) =>
+        string.Join(" and ", comparison.Runs.Select(r => WeightInits.NameOf(r.WeightInit)).Distinct());
 
     private static bool Same<T, TValue>(IEnumerable<T> all, Func<T, TValue> property) => all.Select(property).Distinct().Count() == 1;
 

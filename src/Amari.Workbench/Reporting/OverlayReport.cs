@@ -78,6 +78,8 @@ internal static class OverlayReport
             ["name"] = name,
             ["path"] = result.Path,
             ["partial"] = result.Partial,
+            ["budget"] = ResultJson.BudgetOf(result.Comparison.Budget),
+            ["settings"] = ResultJson.NameOf(result.Comparison.Settings),
         };
         if (result.Comparison.Provenance is { } provenance)
             foreach (var (property, value) in ProvenanceJson.Of(provenance))

@@ -57,9 +57,10 @@ internal static partial class ResultJson
             Description = root["description"].OptionalText() ?? "",
             BatchSize = root["batchSize"].IsNull ? 0 : root["batchSize"].SmallCount(),
             HeldOutExamples = root["heldOutExamples"].OptionalCount(),
+            DataCaution = root["dataCaution"].OptionalText(),
             DefaultsChosenHere = root["defaultsChosenHere"].Flag(),
             HigherIsBetter = root["target"]["higherIsBetter"].Flag(),
-            Settings = root["settings"].OneOf(Sources),
+            Settings = root["settings"].OneOf(SettingsSources),
             Schedule = root["schedule"].IsNull ? null : ScheduleOf(root["schedule"]),
             Provenance = ProvenanceJson.Read(root),
         };

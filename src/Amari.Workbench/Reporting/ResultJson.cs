@@ -46,6 +46,7 @@ internal static partial class ResultJson
             ("description", comparison.Description),
             ("batchSize", comparison.BatchSize),
             ("heldOutExamples", comparison.HeldOutExamples),
+            ("dataCaution", comparison.DataCaution),
             ("defaultsChosenHere", comparison.DefaultsChosenHere),
             ("metric", comparison.Metric),
             (
@@ -58,8 +59,8 @@ internal static partial class ResultJson
                     ["origin"] = comparison.Target.Origin,
                 }
             ),
-            ("budget", BudgetOf(comparison.Budget)),
-            ("settings", Sources.First(s => s.Value == comparison.Settings).Name),
+            ("budget", Sources.BudgetsDiffer(comparison) ? null : BudgetOf(comparison.Budget)),
+            ("settings", Sources.SettingsDiffer(comparison) ? null : NameOf(comparison.Settings)),
             ("schedule", comparison.Schedule is { } schedule ? ScheduleOf(schedule) : null),
             ("answer", Answer.Of(comparison)),
             ("runs", new JsonArray([.. comparison.Runs.Select(RunOf)])),
@@ -185,7 +186,11 @@ internal static partial class ResultJson
 
     private static JsonArray Texts(IReadOnlyList<string> texts) => new([.. texts.Select(t => JsonValue.Create(t))]);
 
-    private static JsonObject BudgetOf(Budget budget) => new() { ["seconds"] = budget.Seconds, ["epochs"] = budget.Epochs };
+    /// <summary>The name of a source of settings.</summary>
+    public static string NameOf(SettingsSource source) => SettingsSources.First(s => s.Value == source).Name;
+
+    /// <summary>A budget as an object.</summary>
+    public static JsonObject BudgetOf(Budget budget) => new() { ["seconds"] = budget.Seconds, ["epochs"] = budget.Epochs };
 
     private static JsonObject ScheduleOf(Schedule schedule) =>
         new() { ["shape"] = Schedule.NameOf(schedule.Shape), ["warmup"] = schedule.Warmup };
@@ -199,7 +204,7 @@ internal static partial class ResultJson
             ["metric"] = Finite(metric),
         };
 
-    private static readonly (string Name, SettingsSource Value)[] Sources =
+    private static readonly (string Name, SettingsSource Value)[] SettingsSources =
     [
         .. Enum.GetValues<SettingsSource>().Select(s => (s.ToString().ToLowerInvariant(), s)),
     ];

@@ -49,7 +49,9 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
     private void AddAnswer() =>
         page.Add(
             $"""
-            <p class="sub">{Html(section.Description)}. {Html(_comparison.Budget.ToString())} per run, batch {section.BatchSize},
+            <p class="sub">{Html(section.Description)}. {Html(
+                Sources.Budget(_comparison, Summary.Of(_comparison).Select(s => s.Optimizer))
+            )} per run, batch {section.BatchSize},
             {Seeds()}{Start()}{Schedule()}.</p>
             <p class="answer">{Html(section.IsOpen ? OpenAnswer() : Answer.Of(_comparison))}</p>
 

@@ -128,7 +128,11 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
     }
 
     private string Plain(Func<TrainingRun, double> value, int digits = 3, bool range = true) =>
-        double.IsFinite(Median(Runs, value)) ? Number.Short(Median(Runs, value), digits) + (range ? Range(r => value(r)) : "") : "-";
+        Runs.Where(r => double.IsFinite(value(r))).ToList() is { Count: > 0 } known
+            ? Number.Short(Median(known, value), digits)
+                + (range ? Range(r => value(r)) : "")
+                + (known.Count == Runs.Count ? "" : FormattableString.Invariant($"\n{known.Count} of {Runs.Count} seeds"))
+            : "-";
 
     private string Best(Func<TrainingRun, double?> best, int digits = 3) =>
         Runs.All(r => best(r) is { } b && double.IsFinite(b)) ? $"\nbest {Number.Short(Median(Runs, r => best(r)!.Value), digits)}" : "";

@@ -134,7 +134,8 @@ internal static class Trouble
         (run.Best is { } best ? FormattableString.Invariant($"best {Number.Short(best.Loss)} at step {best.Step}, ") : "")
         + $"ended at {Number.Short(run.FinalLoss)}";
 
-    private static string Seeds(List<TrainingRun> runs) =>
+    /// <summary>"seed 2", "seeds 1 and 2".</summary>
+    public static string Seeds(IReadOnlyList<TrainingRun> runs) =>
         (runs.Count == 1 ? "seed " : "seeds ") + Join([.. runs.Select(r => FormattableString.Invariant($"{r.Seed}"))]);
 
     /// <summary>Words with commas, and "and" before the last.</summary>

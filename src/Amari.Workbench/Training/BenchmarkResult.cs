@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Amari.Workloads;
 
 namespace Amari.Training;
@@ -52,7 +53,15 @@ public sealed record BenchmarkResult(
             HeldOutExamples = trainer.Data.Test?.Count,
             HigherIsBetter = trainer.Target.HigherIsBetter(trainer.Workload.Metric),
             DefaultsChosenHere = trainer.Workload.DefaultsChosenHere,
+            DataCaution = trainer.Data.Caution,
         };
+
+    /// <summary>What is wrong with the data, in one sentence; null if nothing is known.</summary>
+    [JsonInclude]
+    internal string? DataCaution { get; init; }
+
+    /// <summary>For each optimizer the result that it comes from, if several are joined; otherwise empty.</summary>
+    internal IReadOnlyDictionary<string, ResultSource> Sources { get; init; } = new Dictionary<string, ResultSource>();
 
     /// <summary>How and where it was made; null if unknown.</summary>
     internal Provenance? Provenance { get; init; }

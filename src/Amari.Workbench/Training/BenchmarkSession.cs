@@ -17,7 +17,7 @@ internal sealed class BenchmarkSession(
         MinWarmUp = 0.25; // seconds, before any clock runs
     private const double FirstRung = 0.25; // share of the budget of the first rung of successive halving
     private const int ReductionFactor = 3; // one of this many trials continues with the full budget
-    private const int TuningSeed = 7919; // measured seeds never use the weights and batches of tuning
+    private const int FirstTuningSeed = 7919;
 
     private readonly List<Trial> _trials = [];
     private readonly List<(int Optimizer, TrainingRun Run)> _runs = [];
@@ -62,6 +62,9 @@ internal sealed class BenchmarkSession(
         budget.Seconds is { } s ? Budget.OfSeconds(s * FirstRung) : Budget.OfEpochs(Math.Max(1, (int)(budget.Epochs!.Value * FirstRung)));
 
     private static int Promoted(int trials) => (trials + ReductionFactor - 1) / ReductionFactor;
+
+    /// <summary>No measured seed, so that the weights and batches of tuning are not measured.</summary>
+    private int TuningSeed => Enumerable.Range(FirstTuningSeed, seeds.Count + 1).First(seed => !seeds.Contains(seed));
 
     private WorkPart PartOf(OptimizerChoice choice) => new(trainer.Workload.Name, choice.Name, budget);
 

@@ -9,6 +9,16 @@ namespace Amari.Training;
 /// <param name="FromOne">Whether the scale is logarithmic in 1 - value, for momenta near 1.</param>
 public sealed record SearchRange(string Option, double Low, double High, bool FromOne = false) : SearchDimension(Option)
 {
+    /// <summary>Where a value is on the scale: 0 at <see cref="Low"/>, 1 at <see cref="High"/>; NaN if it is no number.</summary>
+    internal double PositionOf(string value)
+    {
+        if (!double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double number))
+            return double.NaN;
+        return (Log(number) - Log(Low)) / (Log(High) - Log(Low));
+
+        double Log(double at) => Math.Log(FromOne ? 1 - at : at);
+    }
+
     /// <inheritdoc/>
     public override string At(double u)
     {

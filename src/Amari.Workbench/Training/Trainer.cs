@@ -65,6 +65,13 @@ public sealed partial class Trainer : IDisposable
                         + $"{Workloads.Target.HeldOutLoss} or the {name}."
                 )
             );
+        if (metric == name && workload.Metric.Range is var (low, high) && (value < low || value > high))
+            throw new ArgumentException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"The target of {workload.Name} is {metric} {value}; it must be from {low} to {high}."
+                )
+            );
         _ranks = communicator ?? SingleProcess.Instance;
         if (workload.BatchSize < _ranks.Size)
             throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
@@ -86,6 +93,9 @@ public sealed partial class Trainer : IDisposable
 
     /// <summary>The value that defines the time to target.</summary>
     public Target Target { get; }
+
+    /// <summary>The <see cref="DataFingerprint"/> of the data.</summary>
+    internal string Fingerprint => _fingerprint.Value;
 
     /// <summary>Examples per batch: the workload's, or all of a smaller training set of tuning trials.</summary>
     internal int BatchSize { get; }

@@ -30,7 +30,7 @@ public sealed class CharTransformer : Workload
 
     /// <inheritdoc/>
     public override Metric Metric { get; } =
-        new("accuracy", true, (f, y) => f.argmax(-1).eq(y).to_type(ScalarType.Float32).mean([1]).sum());
+        new("accuracy", true, (f, y) => f.argmax(-1).eq(y).to_type(ScalarType.Float32).mean([1]).sum()) { Range = (0, 1) };
 
     /// <inheritdoc/>
     public override Target Target => new(Target.HeldOutLoss, 1.8);

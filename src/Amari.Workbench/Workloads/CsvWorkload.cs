@@ -167,8 +167,19 @@ public class CsvWorkload : Workload
     {
         var training = _table.Examples(CsvPart.Training);
         var measured = training.Count > MaxMeasured ? training.Sample(MaxMeasured / 2, seed: 0) : null;
-        return new(training, _table.Examples(CsvPart.Test), measured) { Validation = _table.Examples(CsvPart.Validation) };
+        return new(training, _table.Examples(CsvPart.Test), measured)
+        {
+            Validation = _table.Examples(CsvPart.Validation),
+            Caution = Repeated,
+        };
     }
+
+    private string? Repeated =>
+        _table.CountRepeated() is > 0 and var n
+            ? FormattableString.Invariant(
+                $"{n:N0} of {_table.Count(CsvPart.Test):N0} held-out rows equal a training row in all columns used: "
+            ) + "held-out results may be too good."
+            : null;
 
     /// <inheritdoc/>
     public override nn.Module<Tensor, Tensor> CreateModel()

@@ -26,11 +26,15 @@ public sealed record Metric(string Name, bool HigherIsBetter, Func<Tensor, Tenso
     /// <summary>The number of summands in <see cref="Sum"/> for a batch, from (output, target); null for the number of examples.</summary>
     public Func<Tensor, Tensor, long>? Count { get; init; }
 
+    /// <summary>The lowest and the highest value that it can have; null if they are unknown.</summary>
+    internal (double Low, double High)? Range { get; init; }
+
     /// <summary>Share of positions where the largest logit is at the label: outputs [n, C] or [n, r.., C], labels [n] or [n, r..].
     /// Positions with the label -100 are ignored.</summary>
     public static Metric Accuracy { get; } =
         new("accuracy", true, (output, label) => output.argmax(-1).eq(label).sum())
         {
             Count = (output, label) => new Categorical().Terms(output, label),
+            Range = (0, 1),
         };
 }

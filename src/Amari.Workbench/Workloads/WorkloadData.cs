@@ -29,6 +29,9 @@ public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measure
     /// <remarks>It has to be repeatable: a resumed run then equals an uninterrupted one, and all ranks see the same batch.</remarks>
     public Func<int, long, Dataset>? Draw { get; init; }
 
+    /// <summary>What limits results on these data, in one sentence; null if nothing is known.</summary>
+    internal string? Caution { get; init; }
+
     /// <summary>The data of tuning trials: the validation part is held out, and the test set is missing. A copy; the caller disposes
     /// it.</summary>
     internal WorkloadData ForTuning()
@@ -42,7 +45,12 @@ public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measure
 
     /// <inheritdoc cref="Dataset.Aligned()"/>
     internal WorkloadData Aligned() =>
-        new(Train.Aligned(), Test?.Aligned(), Measured?.Aligned()) { Validation = Validation?.Aligned(), Draw = Draw };
+        new(Train.Aligned(), Test?.Aligned(), Measured?.Aligned())
+        {
+            Validation = Validation?.Aligned(),
+            Draw = Draw,
+            Caution = Caution,
+        };
 
     /// <summary>How many numbers are infinite or NaN, and where, in one sentence; null if there is none.</summary>
     internal string? NotFinite()

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Amari.Tests.Training;
+using Amari.Tests.Workloads;
 using Amari.Training;
 using static Amari.Tests.Cli.Tool;
 
@@ -114,6 +115,37 @@ public sealed class ContinuedCompareTests
         foreach (var (other, expected) in Differences)
             AssertRefused(expected, ["compare", .. other.Split(' '), "--resume", results]);
         Assert.Equal(0, Run("compare", "DIGITS-softmax", "--resume", results, "--epochs", "1", "--seed", "0", "--start", "workload").Code);
+    }
+
+    /// <summary>Runs on two data sets are no comparison.</summary>
+    [Fact]
+    public void With_other_data_or_another_target_it_does_not_continue()
+    {
+        using var folder = new TemporaryFolder();
+        string csv = CsvFile.Write(folder.Path, CsvFile.Houses()),
+            parts = folder.File("parts"),
+            saved = Path.Combine(parts, "comparison.json");
+        string[] line = ["compare", "--csv", csv, "--target", "price", "--optimizers", "sgd", "--seeds", "1", "--epochs", "2"];
+        Assert.Equal(0, Run([.. line, "--threads", "1", "--out", parts]).Code);
+        string before = File.ReadAllText(saved);
+        CsvFile.Write(folder.Path, CsvFile.Houses(seed: 1));
+        AssertRefused("was started with other data of houses (fingerprint ", "compare", "--resume", parts);
+        Assert.Equal(before, File.ReadAllText(saved));
+
+        CsvFile.Write(folder.Path, CsvFile.Houses());
+        var other = JsonNode.Parse(before)!;
+        other["subjects"]![0]!["value"] = 77;
+        File.WriteAllText(saved, other.ToJsonString());
+        AssertRefused(
+            "was started with the target held-out loss 77 on houses, which is now held-out loss 0.",
+            "compare",
+            "--resume",
+            parts
+        );
+
+        other["subjects"] = null; // as earlier versions wrote it
+        File.WriteAllText(saved, other.ToJsonString());
+        Assert.Equal(0, Run("compare", "--resume", parts).Code);
     }
 
     [Fact]

@@ -58,8 +58,23 @@ public sealed class PairedTestTests
         Assert.Equal((1.0, false), (PairedTest.Of([5]).P, PairedTest.Of([5]).IsPossible));
         Assert.Equal((double.NegativeInfinity, double.PositiveInfinity), PairedTest.Of([5]).Interval);
         Assert.Equal(1, PairedTest.Of([0, 0, 0]).P);
-        Assert.Equal(0, PairedTest.Of([2, 2, 2]).P);
-        Assert.Equal((2.0, 2.0), PairedTest.Of([2, 2, 2]).Interval);
+        Assert.Equal((1.0, false), (PairedTest.Of([2, 2, 2]).P, PairedTest.Of([2, 2, 2]).IsPossible)); // of an unknown resolution
+        Assert.False(PairedTest.Of([0.1, 0.3 - 0.2, 0.1]).IsPossible);
+        Assert.Equal(0, PairedTest.Of([5.55e-17, 0, 0], 1.0 / 15).Mean);
+    }
+
+    /// <summary>Two seeds with accuracies of 13 and 12 of 15 are no proof: s = δ/√6, t = √12 with one degree of freedom.</summary>
+    [Theory]
+    [InlineData(1, 2), InlineData(1, 3), InlineData(2, 3), InlineData(-1, 5)]
+    public void Equal_differences_vary_by_the_resolution(int examples, int seeds)
+    {
+        double resolution = 1.0 / 15;
+        var test = PairedTest.Of([.. Enumerable.Repeat(examples * resolution, seeds)], resolution);
+        Assert.True(test is { IsPossible: true, IsCoarse: true });
+        Assert.Equal(resolution / Math.Sqrt(6), test.Deviation, 1e-15);
+        Assert.Equal(Series(Math.Abs(examples) * Math.Sqrt(6 * seeds), seeds - 1), test.P, 1e-8);
+        Assert.True(test.Interval.High - test.Interval.Low > resolution / 2);
+        Assert.False(PairedTest.Of([1, 5, 2], 0.1).IsCoarse);
     }
 
     [Theory]
@@ -83,7 +98,7 @@ public sealed class PairedTestTests
                     r
                 )),
             ],
-            r => r.SecondsToTarget,
+            r => new(r.SecondsToTarget!.Value, null),
             _ => true
         )!;
         Assert.Equal("a", contest.Leader.Optimizer);
@@ -121,7 +136,7 @@ public sealed class PairedTestTests
                             )
                         )),
                 ],
-                r => Math.Log(r.SecondsToTarget!.Value),
+                r => new(Math.Log(r.SecondsToTarget!.Value), null),
                 _ => true
             )!;
             claims += contest.Rivals.Any(r => r.IsBeaten) ? 1 : 0;

@@ -88,9 +88,12 @@ public sealed class AnswerTests
             )
         );
         Starts("Use a or b: they were first to reach loss 0.1 and cannot be told apart (a 2.1 s, 210 steps; b 2.3 s, 230 steps;", text);
-        Contains("If the differences stay as they are, 17 more seeds would separate b (1.03 times as long as a; 95 % interval ", text);
-        Contains("a is faster than c by a factor of 2.4 (95 % interval", text);
-        Contains(" and than d by a factor of 4.2 (95 % interval", text);
+        Contains(
+            "If the differences stay as they are, 17 more seeds would separate b (1.03 times as long as a; uncorrected 95 % interval ",
+            text
+        );
+        Contains("a is faster than c by a factor of 2.4 (uncorrected 95 % interval", text);
+        Contains(" and than d by a factor of 4.2 (uncorrected 95 % interval", text);
         Lacks("faster than b", text);
     }
 
@@ -99,7 +102,7 @@ public sealed class AnswerTests
     public void The_leader_is_tested_against_all()
     {
         string text = Amari.Reporting.Answer.Of(
-            Compared("loss", 0.1, Times("a", [2, 2.1, 2.2]), Times("b", [3, 3.15, 3.3]), Times("c", [2, 5, 3.9]))
+            Compared("loss", 0.1, Times("a", [2, 2.1, 2.2]), Times("b", [3, 3.2, 3.3]), Times("c", [2, 5, 3.9]))
         );
         Starts("Use a or c: ", text);
         Contains("a is faster than b by a factor of 1.5 (", text);
@@ -121,28 +124,9 @@ public sealed class AnswerTests
         double[] fast = [2, 2.1, 2.05, 1.95],
             slow = [2.05, 2.5, 2.3, 2.15]; // p = 0.044 alone
         Starts("Use a: it reached", Amari.Reporting.Answer.Of(Compared("loss", 0.1, Times("a", fast), Times("b", slow))));
-        Starts(
-            "a, b and c cannot be told apart",
-            Amari.Reporting.Answer.Of(Compared("loss", 0.1, Times("a", fast), Times("b", slow), Times("c", slow)))
-        );
-    }
-
-    [Fact]
-    public void A_run_that_missed_the_target_counts_with_its_budget()
-    {
-        string text = Amari.Reporting.Answer.Of(
-            Compared("loss", 0.1, Times("a", [2, 2.1, 2.2]), Times("b", [4, 4.2, Miss]), Times("c", [Miss, Miss, Miss]))
-        );
-        Starts("Use a: it reached loss 0.1 first", text);
-        Contains("b reached the target with only 2 of 3 seeds", text);
-        Contains("c did not reach the target within 10 s.", text);
-        Contains("a is faster than c by a factor of at least 4.8 (p", text);
-        Contains("a run that missed the target counts with its whole budget.", text);
-
-        string faster = Amari.Reporting.Answer.Of(Compared("loss", 0.1, Times("a", [1, 1, Miss]), Times("b", [2, 2.1, 2.2])));
-        Starts("Use b: it reached loss 0.1 first", faster);
-        Contains("a was faster where it reached it (1 s, 100 steps), but that was with only 2 of 3 seeds and cannot be told apart", faster);
-        Lacks("is faster than", faster);
+        string text = Amari.Reporting.Answer.Of(Compared("loss", 0.1, Times("a", fast), Times("b", slow), Times("c", slow)));
+        Starts("a reached loss 0.1 first, in 2.03 s (202 steps), medians of 4 seeds, but no difference is beyond chance.", text);
+        Contains("were slower than a in all 4 seeds, but vary too much over the seeds for the test to exclude them", text);
     }
 
     [Fact]
@@ -194,22 +178,6 @@ public sealed class AnswerTests
             Summary.Of(comparison with { Metric = metric, HigherIsBetter = higherIsBetter })[0].Cells()[3],
             StringComparison.Ordinal
         );
-    }
-
-    [Fact]
-    public void On_a_busy_machine_steps_decide()
-    {
-        var calm = Compared("loss", 0.1, Times("adamw", [2, 2.1, 2.2]), Times("kfac", [3, 3.2, 3.1], 40));
-        Starts("Use adamw: it reached loss 0.1 first, in 2.1 s (210 steps)", Amari.Reporting.Answer.Of(calm));
-        var busy = calm with
-        {
-            Runs = [.. calm.Runs.Select((r, i) => i == 4 ? r with { WaitedForCpu = 0.43 } : r with { WaitedForCpu = 0.05 })],
-        };
-        string text = Amari.Reporting.Answer.Of(busy);
-        Starts("Use kfac: it reached loss 0.1 first, in 78 steps, medians of 3 seeds.", text);
-        Contains("kfac needs fewer steps than adamw by a factor of 2.7 (", text);
-        Contains("The machine was busy: 1 of 6 runs waited for a processor more than a fifth of their time (kfac with seed 1: 43 %", text);
-        Contains("So steps are compared here, not seconds.", text);
     }
 
     [Theory]

@@ -154,7 +154,7 @@ public sealed class AnswerTroubleTests
     {
         var lost = Times("kfac", [1]).HeldOut([0.2], [double.PositiveInfinity]);
         string text = Amari.Reporting.Answer.Of(Compared("held-out loss", 0.3, lost, Times("sgd", [5]).HeldOut([0.25], [0.25])));
-        Starts("Use sgd, the only one without trouble", text);
+        Starts("sgd is the only one without trouble", text);
         Contains("kfac ended with a held-out loss that is not finite on seed 0: not recommended.", text);
         Contains("not finite", new Summary("kfac", lost).Cells()[2]);
     }
@@ -164,7 +164,7 @@ public sealed class AnswerTroubleTests
     {
         var stopped = Apart("kfac", 0, 1, 1e-9, 40) with { Status = RunStatus.Interrupted, CameApart = true };
         string text = Answer(stopped, Make("sgd", 0, 3, 10, 0.05));
-        Assert.StartsWith("Use sgd", text, StringComparison.Ordinal);
+        Starts("sgd is the only one without trouble: it reached loss 0.1 in 3 s", text);
         Assert.Contains("kfac came apart on seed 0", text, StringComparison.Ordinal);
     }
 
@@ -179,7 +179,7 @@ public sealed class AnswerTroubleTests
             FinalMetric = double.NaN,
         };
         string text = Answer(failed, Make("sgd", 0, 3, 10, 0.05));
-        Assert.StartsWith("Use sgd", text, StringComparison.Ordinal);
+        Starts("sgd is the only one without trouble: it reached loss 0.1 in 3 s", text);
         Assert.Contains(
             "lion failed on seed 1 (at step 1000: InvalidOperationException: The table is upside down.): not recommended.",
             text,

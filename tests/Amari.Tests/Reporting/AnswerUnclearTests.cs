@@ -68,7 +68,7 @@ public sealed class AnswerUnclearTests
         TrainingRun[] Missed(string name, params double[] metrics) => Times(name, [Miss, Miss]).HeldOut([0.3, 0.3], [0.3, 0.3], metrics);
         var comparison = Compared("accuracy", 0.99, Missed("a", 0.9, 0.92), Missed("b", 0.1, 0.6), Missed("c", 0.8, 0.9));
         string text = Amari.Reporting.Answer.Of(comparison);
-        Contains("b (0.35) ended less than half as high as a on average, but varies too much", text);
+        Contains("b (0.35) made more than twice as many errors as a on average, but varies too much", text);
         Assert.Equal(["a", "c"], Amari.Reporting.Answer.WinnersOf(comparison).Select(s => s.Optimizer));
     }
 }

@@ -36,6 +36,24 @@ public sealed class OptimizerBenchmarkTests
         Assert.All(comparison.Runs, r => Assert.Equal(4 * trainer.StepsPerEpoch, r.Steps));
     }
 
+    [Fact]
+    public void No_measured_seed_is_that_of_tuning()
+    {
+        using var trainer = new Trainer(new DigitsMlp(), null);
+        var seeds = new HashSet<(int Seed, bool IsTrial)>();
+        OptimizerBenchmark.Compare(
+            trainer,
+            [new("sgd", None)],
+            [7919, 7918, 7920],
+            Budget.OfEpochs(1),
+            1,
+            new Collect<RunProgress>(p => seeds.Add((p.Seed, p.Stage.Length > 0))),
+            CancellationToken.None
+        );
+        Assert.Equal([7918, 7919, 7920], seeds.Where(s => !s.IsTrial).Select(s => s.Seed).Order());
+        Assert.Equal([7921], seeds.Where(s => s.IsTrial).Select(s => s.Seed));
+    }
+
     /// <summary>φ is the golden ratio in one dimension and the plastic number in two; eight points in six dimensions fall into both halves
     /// of each, and but for the last into all quarters.</summary>
     [Fact]

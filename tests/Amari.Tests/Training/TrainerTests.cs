@@ -231,6 +231,12 @@ public sealed class TrainerTests
             Assert.Throws<ArgumentException>(() => new Trainer(new Aiming(new(Target.Loss, double.NaN)), null)).Message,
             StringComparison.Ordinal
         );
+        foreach (double value in (double[])[2, -0.1])
+            Assert.EndsWith(
+                FormattableString.Invariant($"is accuracy {value}; it must be from 0 to 1."),
+                Assert.Throws<ArgumentException>(() => new Trainer(new Aiming(new("accuracy", value)), null)).Message,
+                StringComparison.Ordinal
+            );
     }
 
     /// <summary>The small digits with a target.</summary>

@@ -213,6 +213,23 @@ public sealed class CsvWorkloadTests : IDisposable
     }
 
     [Fact]
+    public void Rows_that_are_also_trained_on_are_mentioned()
+    {
+        Assert.Null(CautionOf(CsvFile.Houses()));
+        string[] lines = CsvFile.Houses(40).Split('\n');
+        Assert.Matches(
+            "^[1-9][0-9]* of 12 held-out rows equal a training row in all columns used: ",
+            CautionOf(string.Join('\n', [.. lines, .. lines.Skip(1)]))
+        );
+
+        string? CautionOf(string text)
+        {
+            using var trainer = new Trainer(new CsvWorkload(CsvFile.Write(_folder.Path, text), "price"), null);
+            return BenchmarkResult.Of(trainer, Budget.OfEpochs(1), [], []).DataCaution;
+        }
+    }
+
+    [Fact]
     public void Tuning_is_judged_by_the_validation_rows()
     {
         using var data = new CsvWorkload(Houses(), "price").Load(null);

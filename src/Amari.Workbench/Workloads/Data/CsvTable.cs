@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace Amari.Workloads.Data;
 
@@ -93,6 +94,25 @@ internal sealed class CsvTable
     /// <summary>Number of rows of a part; of all rows if it is null.</summary>
     public int Count(CsvPart? part) => part is null ? Parts.Count : Parts.Count(p => p == part);
 
+    /// <summary>Number of test rows that equal a training row in all features and the target.</summary>
+    public int CountRepeated()
+    {
+        var rows = Enumerable.Range(0, Parts.Count).ToLookup(i => Parts[i]);
+        var training = rows[CsvPart.Training].ToHashSet(EqualityComparer<int>.Create(Same, Hash));
+        return rows[CsvPart.Test].Count(training.Contains);
+
+        bool Same(int a, int b) => Row(a).SequenceEqual(Row(b)) && (IsClasses ? _codes[a] == _codes[b] : _numbers[a].Equals(_numbers[b]));
+
+        int Hash(int row)
+        {
+            var hash = new HashCode();
+            hash.AddBytes(MemoryMarshal.AsBytes(Row(row)));
+            return hash.ToHashCode();
+        }
+    }
+
+    private ReadOnlySpan<float> Row(int row) => _inputs.AsSpan(row * Features.Count, Features.Count);
+
     /// <summary>The examples of a part, or all, in the order of the file: inputs float32 [n, features]; targets float32 [n, 1], or labels
     /// int64 [n]. The caller disposes it.</summary>
     public Dataset Examples(CsvPart? part)
@@ -101,7 +121,7 @@ internal sealed class CsvTable
         int width = Features.Count;
         var inputs = new float[rows.Length * width];
         foreach (var (place, row) in rows.Index())
-            _inputs.AsSpan(row * width, width).CopyTo(inputs.AsSpan(place * width));
+            Row(row).CopyTo(inputs.AsSpan(place * width));
         return new(
             tensor(inputs, [rows.Length, width]),
             IsClasses

@@ -1,0 +1,75 @@
+using Amari.Training;
+using Amari.Workloads;
+using static Amari.Tests.Cli.PlantedRuns;
+using static Amari.Tests.Reporting.AnswerTests;
+
+namespace Amari.Tests.Reporting;
+
+/// <summary>Optimizers that missed the target with some seed or with all.</summary>
+public sealed class AnswerMissedTests
+{
+    private const double Miss = double.NaN;
+
+    private static string Of(BenchmarkResult comparison) => Amari.Reporting.Answer.Of(comparison);
+
+    [Fact]
+    public void A_miss_counts_as_the_longest_run()
+    {
+        string text = Of(Compared("loss", 0.1, Times("a", [2, 2.1, 2.2]), Times("b", [4, 4.2, Miss]), Times("c", [Miss, Miss, Miss])));
+        Starts("Use a: it reached loss 0.1 first", text);
+        Contains("b reached the target with only 2 of 3 seeds", text);
+        Contains("c did not reach the target within 10 s with any of 3 seeds.", text);
+        Contains("a is faster than c by a factor of at least 4.8 (p", text);
+        Contains("every run that missed the target counts with 10 s.", text);
+    }
+
+    [Fact]
+    public void One_that_is_fast_with_some_seeds_is_not_recommended()
+    {
+        string text = Of(Compared("loss", 0.1, Times("a", [1, 1, Miss]), Times("b", [2, 2.1, 2.2])));
+        Starts("b reached loss 0.1 first, in 2.1 s (210 steps), medians of 3 seeds, but no difference is beyond chance.", text);
+        Contains(
+            "a was faster where it reached it (1 s, 100 steps), but that was with only 2 of 3 seeds; 3 seeds are too few for the test to "
+                + "be sure that it is slower than b.",
+            text
+        );
+        Lacks("is faster than", text);
+        Lacks("cannot be told apart by the time", text);
+    }
+
+    /// <summary>The winner's last step goes beyond the budget: 6.01 s of 6 s are not worse than a miss.</summary>
+    [Fact]
+    public void A_winner_beyond_the_budget_beats_those_that_missed()
+    {
+        TrainingRun[] missed = [.. Times("sgd", [Miss, Miss, Miss], ends: [0.9, 0.4, 0.7]).Select(r => r with { Seconds = 6.001 })];
+        var late = Compared("loss", 0.1, Times("kfac", [6.01, 6.02, 6.005]), missed) with { Budget = Budget.OfSeconds(6) };
+        string text = Of(late);
+        Starts("kfac reached loss 0.1 first", text);
+        Contains("sgd did not reach the target within 6 s with any of 3 seeds; 3 seeds are too few for the test to be sure", text);
+        Lacks("sgd cannot be told apart", text);
+        Assert.Equal(["kfac"], Winners(late));
+    }
+
+    /// <summary>Ten fast epochs that do not reach the target are no success.</summary>
+    [Fact]
+    public void In_epochs_a_fast_failure_does_not_beat_a_slow_success()
+    {
+        TrainingRun[] fast = [.. Times("sgd", [Miss, Miss, Miss]).Select((r, i) => r with { Seconds = 0.5 + 0.01 * i })];
+        var comparison = Compared("loss", 0.1, Times("kfac", [3, 3.2, 3.1]), fast, Times("lion", [1, Miss, Miss])) with
+        {
+            Budget = Budget.OfEpochs(10),
+            Runs = [.. Compared("loss", 0.1, Times("kfac", [3, 3.2, 3.1]), fast, Times("lion", [1, Miss, Miss])).Runs.Select(Ended)],
+        };
+        string text = Of(comparison);
+        Starts("Use kfac: it reached loss 0.1 first", text);
+        Contains("kfac is faster than sgd, which missed it with 3 of 3 seeds (p = ", text);
+        Contains("lion reached the target with only 1 of 3 seeds; 3 seeds are too few", text);
+        Contains("every run that missed the target counts with 4 s.", text);
+        Assert.Equal(["kfac"], Winners(comparison));
+
+        static TrainingRun Ended(TrainingRun run) => run with { Seconds = run.Optimizer == "sgd" ? run.Seconds : 4 };
+    }
+
+    private static IEnumerable<string> Winners(BenchmarkResult comparison) =>
+        new Amari.Reporting.TimeVerdict(comparison, Amari.Reporting.Summary.Of(comparison), "loss 0.1").Winners.Select(s => s.Optimizer);
+}
