@@ -88,7 +88,8 @@ internal static class Answer
         var single = stable.Where(s => s.Runs.Any(IsSingleStep)).Select(s => s.Optimizer).ToList();
         return stable.Count < 2 || single.Count == 0 || comparison.Budget.Seconds is null
             ? null
-            : $"{Trouble.Join(single)} took no more than one step within {Sources.Budget(comparison, single)}, which is too short to compare: use a longer "
+            : $"{Trouble.Join(single)} took no more than one step within {Sources.Budget(comparison, single)}, "
+                + "which is too short to compare: use a longer "
                 + "--budget.";
 
         static bool IsSingleStep(TrainingRun run) => run is { Steps: <= 1, Status: RunStatus.Completed, Ending: null, StepsToTarget: null };

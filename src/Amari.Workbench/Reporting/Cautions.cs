@@ -98,10 +98,11 @@ internal static class Cautions
     /// <summary>"8 trials"; "5 to 8 trials" if tuning was stopped.</summary>
     private static string TrialsOf(BenchmarkResult comparison)
     {
+        var results = comparison.Sources.Count == 0 ? [comparison] : comparison.Sources.Values.Select(s => s.Result).Distinct();
         int[] counts =
         [
-            .. comparison
-                .Trials.GroupBy(t => t.Optimizer)
+            .. results
+                .SelectMany(r => r.Trials.GroupBy(t => t.Optimizer))
                 .Select(g => g.DistinctBy(t => string.Join(';', t.Options.OrderBy(o => o.Key)) + t.Schedule).Count()),
         ];
         return counts.Length == 0 ? "no trials"

@@ -11,8 +11,10 @@ internal sealed class Contest
     /// <summary>How many times as much a rival costs on average that is not recommended, whatever the test says.</summary>
     public const double LargeFactor = 2;
 
-    private const int MaxMoreSeeds = 100,
-        SeedsForAll = 3; // one of two equal optimizers is worse in all of two seeds half of the time
+    /// <summary>From how many seeds on it counts that a rival is worse with all of them.</summary>
+    public const int SeedsForAll = 3;
+
+    private const int MaxMoreSeeds = 100;
     private const double Rounding = 1e-12; // of float64 arithmetic, relative
 
     private Contest(Summary leader, IReadOnlyList<Rival> rivals) => (Leader, Rivals) = (leader, rivals);
@@ -46,14 +48,14 @@ internal sealed class Contest
     /// <param name="cost">What is compared; null where a run does not count.</param>
     /// <param name="mayLead">Whether an optimizer can be the leader.</param>
     /// <param name="isFar">Whether the second of two mean costs is larger by <see cref="LargeFactor"/>; null if none is.</param>
-    /// <param name="mayWin">Whether an optimizer can be recommended with the leader; null if all can.</param>
+    /// <param name="mayWin">Whether, of the leader and another optimizer, the other can be recommended with it; null if all can.</param>
     /// <returns>Null if no optimizer can lead.</returns>
     public static Contest? Of(
         IReadOnlyList<Summary> contenders,
         Func<TrainingRun, MeasuredCost?> cost,
         Func<Summary, bool> mayLead,
         Func<double, double, bool>? isFar = null,
-        Func<Summary, bool>? mayWin = null
+        Func<Summary, Summary, bool>? mayWin = null
     )
     {
         var costs = contenders
@@ -78,7 +80,7 @@ internal sealed class Contest
                     (c, i) =>
                         new Rival(c.Summary, tests[i], p[i], MoreSeeds(tests, i))
                         {
-                            MayWin = mayWin?.Invoke(c.Summary) != false,
+                            MayWin = mayWin?.Invoke(leader.Summary, c.Summary) != false,
                             IsFar =
                                 pairs[i].Count > 0
                                 && isFar?.Invoke(pairs[i].Average(v => v.Leader.Value), pairs[i].Average(v => v.Rival.Value)) == true,

@@ -72,7 +72,8 @@ internal sealed record EndQuantity(string Name, bool HigherIsBetter, Func<Traini
     /// <summary>"ended more than twice as high as adamw", for an optimizer that <see cref="IsFar"/>.</summary>
     public string Far(string leader) =>
         IsShare
-            ? $"{(Name == Metric.Accuracy.Name ? "made more than twice as many errors as" : "ended more than twice as far from 1 as")} {leader}"
+            ? (Name == Metric.Accuracy.Name ? "made more than twice as many errors as " : "ended more than twice as far from 1 as ")
+                + leader
         : HigherIsBetter ? $"ended less than half as high as {leader}"
         : $"ended more than twice as high as {leader}";
 

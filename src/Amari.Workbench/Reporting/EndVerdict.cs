@@ -23,7 +23,13 @@ internal sealed class EndVerdict
             _refusal = $"The ends of the runs are not compared, {why}.";
             return;
         }
-        _contest = Contest.Of(contenders, _quantity.Cost, s => s.IsComplete && _quantity.IsKnown(s), _quantity.IsFar, _quantity.IsKnown);
+        _contest = Contest.Of(
+            contenders,
+            _quantity.Cost,
+            s => s.IsComplete && _quantity.IsKnown(s),
+            _quantity.IsFar,
+            (leader, rival) => _quantity.IsKnown(rival) && !rival.ReachedLessOftenThan(leader)
+        );
     }
 
     /// <summary>Whether differences were tested.</summary>
@@ -99,7 +105,7 @@ internal sealed class EndVerdict
         string medians = FormattableString.Invariant($"medians of {leader.Runs.Count} seeds");
         var ties = contest.Ties.ToList();
         var beaten = contest.Rivals.Where(r => r.IsBeaten).ToList();
-        List<Rival> unclear = [.. contest.Unclear];
+        List<Rival> unclear = [.. UnclearOf(contest)];
         if (ties.Count == 0)
             yield return IsShown
                 ? $"Use {leader.Optimizer}: it {Best(leader)}, {medians}."
@@ -113,7 +119,7 @@ internal sealed class EndVerdict
                     + $"({values}; {medians})."
                 : $"{Trouble.Join(names)} cannot be told apart by the {_quantity.Name} at the end ({values}; {medians}).";
         }
-        foreach (string sentence in Unclear(contest))
+        foreach (string sentence in Unclear(contest).Concat(LessOften(contest)))
             yield return sentence;
         if (ties.Count + unclear.Count > 0)
             yield return _quantity.Scale.IsLogarithmic
@@ -147,16 +153,37 @@ internal sealed class EndVerdict
             : contest.Rivals.All(r => r.IsBeaten) ? $"{name} {best}, better than all others."
             : $"{name} {best}.",
             .. Unclear(contest),
+            .. LessOften(contest),
         ];
     }
 
+    private List<Rival> UnclearOf(Contest contest) => [.. contest.Unclear.Where(r => _quantity.IsKnown(r.Summary))];
+
     private IEnumerable<string> Unclear(Contest contest) =>
         Phrase.Unclear(
-            [.. contest.Unclear],
+            UnclearOf(contest),
             _quantity.Far(contest.Leader.Optimizer),
             $"worse than {contest.Leader.Optimizer}",
             s => $"{s.Optimizer} ({_quantity.Mean(s)})"
         );
+
+    /// <summary>Those that the test does not separate from the leader, but that reached the target less often.</summary>
+    private IEnumerable<string> LessOften(Contest contest)
+    {
+        var leader = contest.Leader;
+        List<Summary> all =
+        [
+            .. from rival in contest.Rivals
+            where rival.Test.IsPossible && !rival.IsBeaten && !rival.IsUnclear && _quantity.IsKnown(rival.Summary)
+            where rival.Summary.ReachedLessOftenThan(leader)
+            select rival.Summary,
+        ];
+        if (all.Count == 0)
+            yield break;
+        var (are, them) = all.Count == 1 ? ("is", "it") : ("are", "them");
+        yield return $"{Trouble.Join([.. all.Select(Value)])} reached the target less often than {leader.Optimizer}, and {are} not "
+            + $"recommended, although the test does not separate {them} by the {_quantity.Name} at the end.";
+    }
 
     private string Difference(Rival rival) => _quantity.Scale.IsLogarithmic ? Phrase.Ratio(rival) : Phrase.Difference(rival);
 

@@ -22,8 +22,8 @@ internal sealed record MeasuredSubject(string Workload, string Data, Target Targ
     {
         if (Data != before.Data)
             throw new ArgumentException(
-                $"The comparison in '{folder}' was started with other data of {Workload} (fingerprint {before.Data}, now {Data}): it cannot "
-                    + "continue."
+                $"The comparison in '{folder}' was started with other data of {Workload} (fingerprint {before.Data}, now {Data}): "
+                    + "it cannot continue."
             );
         bool isSame =
             Target.Metric == before.Target.Metric

@@ -11,12 +11,13 @@ internal static class Phrase
     public static string LeastRatio(Rival rival) =>
         $"than {rival.Name} by a factor of at least {Factor(Math.Exp(rival.Test.Mean))} ({P(rival)})";
 
-    /// <summary>"than sgd, which missed it with 2 of 3 seeds (p = 0.002)".</summary>
+    /// <summary>"than sgd, which missed the target with 2 of 3 seeds (p = 0.002)".</summary>
     public static string Missed(Rival rival)
     {
         int count = rival.Summary.Eligible.Count;
-        return FormattableString.Invariant($"than {rival.Name}, which missed it with {count - rival.Summary.Reached} of {count} seeds ")
-            + $"({P(rival)})";
+        return FormattableString.Invariant(
+                $"than {rival.Name}, which missed the target with {count - rival.Summary.Reached} of {count} seeds "
+            ) + $"({P(rival)})";
     }
 
     /// <summary>"than adamw by 24.1 (95 % interval 20 to 28; p = 0.004)".</summary>
@@ -64,8 +65,8 @@ internal static class Phrase
         contest is { Untestable: { Count: > 0 } rivals }
             ?
             [
-                $"No test of {Trouble.Join([.. rivals.Select(r => r.Name)])} against {contest.Leader.Optimizer} is possible: the difference is "
-                    + "the same with every seed, and how finely it was measured is unknown.",
+                $"No test of {Trouble.Join([.. rivals.Select(r => r.Name)])} against {contest.Leader.Optimizer} is possible: "
+                    + "the difference is the same with every seed, and how finely it was measured is unknown.",
             ]
             : [];
 

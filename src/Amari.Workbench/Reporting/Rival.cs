@@ -27,7 +27,7 @@ internal sealed record Rival(Summary Summary, PairedTest Test, double P, int? Mo
     public bool IsTied => MayWin && Test.IsPossible && !IsBeaten && !IsFar && !IsWorseInAll;
 
     /// <summary>Whether it is clearly worse than the leader in these seeds, but varies too much for the test.</summary>
-    public bool IsUnclear => MayWin && Test.IsPossible && !IsBeaten && (IsFar || IsWorseInAll);
+    public bool IsUnclear => Test.IsPossible && !IsBeaten && (IsFar || IsWorseInAll);
 
     /// <summary>The name of the optimizer.</summary>
     public string Name => Summary.Optimizer;

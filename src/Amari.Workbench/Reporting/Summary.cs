@@ -33,6 +33,9 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
     /// <summary>Whether every run that counts reached the target.</summary>
     public bool ReachedByAll => Reached > 0 && Reached == Eligible.Count;
 
+    /// <summary>Whether a smaller share of the runs that count reached the target.</summary>
+    public bool ReachedLessOftenThan(Summary other) => Reached * other.Eligible.Count < other.Reached * Eligible.Count;
+
     /// <summary>Whether no run was stopped: only then are final losses comparable.</summary>
     public bool IsComplete => Runs.All(r => r.Status != RunStatus.Interrupted);
 

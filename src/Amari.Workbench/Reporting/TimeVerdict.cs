@@ -39,7 +39,7 @@ internal sealed class TimeVerdict
             Cost,
             s => s.ReachedByAll,
             (leader, rival) => rival - leader > Math.Log(Contest.LargeFactor),
-            s => s.ReachedByAll
+            (_, rival) => rival.ReachedByAll
         );
     }
 
@@ -71,8 +71,8 @@ internal sealed class TimeVerdict
             .. _contest is { IsCoarse: true } contest && Spacing(contest) is { } factor
                 ? (string[])
                     [
-                        $"The target is only looked for at evaluations, there up to a factor of {Phrase.Factor(factor)} in time apart, which "
-                            + "limits what the test can show.",
+                        $"The target is only looked for at evaluations, there up to a factor of {Phrase.Factor(factor)} in time apart, "
+                            + "which limits what the test can show.",
                     ]
                 : [],
             .. Phrase.Untestable(_contest),
@@ -123,7 +123,7 @@ internal sealed class TimeVerdict
         var ties = contest.Ties.ToList();
         var beaten = contest.Rivals.Where(r => r.IsBeaten).ToList();
         var (where, reached) = endDiffers ? ($" where the time to {_target} counts", "that") : ("", _target);
-        List<Rival> unclear = [.. contest.Unclear];
+        List<Rival> unclear = [.. contest.Unclear.Where(r => r.MayWin)];
         if (ties.Count == 0)
             yield return IsShown
                 ? $"Use {leader.Optimizer}{where}: it reached {reached} first, in {Cost(leader)}, {medians}."
@@ -244,7 +244,7 @@ internal sealed class TimeVerdict
         return new(Math.Log(Seconds(run, Math.Max(Least(run), seconds))!.Value), Resolution(run));
     }
 
-    /// <summary>The logarithm of the time of the evaluation that met the target over that of the one before; null if it is unknown.</summary>
+    /// <summary>The logarithm of the time of the evaluation that met the target over that of the one before; null if unknown.</summary>
     private static double? Resolution(TrainingRun run)
     {
         if (run.StepsToTarget == 0)

@@ -62,12 +62,29 @@ public sealed class AnswerMissedTests
         };
         string text = Of(comparison);
         Starts("Use kfac: it reached loss 0.1 first", text);
-        Contains("kfac is faster than sgd, which missed it with 3 of 3 seeds (p = ", text);
+        Contains("kfac is faster than sgd, which missed the target with 3 of 3 seeds (p = ", text);
         Contains("lion reached the target with only 1 of 3 seeds; 3 seeds are too few", text);
         Contains("every run that missed the target counts with 4 s.", text);
         Assert.Equal(["kfac"], Winners(comparison));
 
         static TrainingRun Ended(TrainingRun run) => run with { Seconds = run.Optimizer == "sgd" ? run.Seconds : 4 };
+    }
+
+    /// <summary>As many ended alike, but only one of them got to the target with every seed.</summary>
+    [Fact]
+    public void Equal_ends_do_not_recommend_one_that_missed()
+    {
+        var comparison = Compared(
+            "loss",
+            0.1,
+            Times("kfac", [3, 3.2, 3.1], ends: [0.3, 0.4, 0.35]),
+            Times("sgd", [Miss, Miss, Miss], ends: [0.35, 0.38, 0.36]),
+            Times("lion", [Miss, Miss, Miss], ends: [0.34, 0.41, 0.33])
+        );
+        string text = Of(comparison);
+        Contains("kfac also ended with the lowest loss, 0.35.", text);
+        Contains("lion 0.34 and sgd 0.36 reached the target less often than kfac, and are not recommended", text);
+        Lacks("cannot be told apart", text);
     }
 
     private static IEnumerable<string> Winners(BenchmarkResult comparison) =>

@@ -116,7 +116,7 @@ public sealed class AnswerResolutionTests
     }
 
     [Fact]
-    public void A_metric_that_is_unknown_with_one_seed_is_named_and_not_counted()
+    public void An_unknown_metric_of_one_seed_is_named_and_not_counted()
     {
         var runs = Correct("lion", 14, 14, 14);
         runs[2] = runs[2] with { FinalMetric = double.NaN };

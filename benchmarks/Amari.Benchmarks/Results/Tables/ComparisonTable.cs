@@ -100,11 +100,18 @@ internal static class ComparisonTable
         if ((string?)c["leader"] is not { } leader)
             return "Every optimizer had trouble with some seed.";
         var ties = Ties(c);
+        string[] unclear = [.. optimizers.Where(o => IsUnclear(c, o)).Select(Name)];
         string[] beaten = [.. optimizers.Where(o => IsWorse(c, o)).Select(Name)],
             troubled = [.. optimizers.Where(o => o["runs"]!.AsArray().Any(r => (bool)r!["troubled"]!)).Select(Name)];
         return $"`{leader}` ends with the lowest mean held-out loss."
             + (beaten.Length > 0 ? $" It is better than {Markdown.Join(beaten)} beyond chance." : "")
             + (ties.Count > 0 ? $" {Markdown.Join(ties)} cannot be told apart from it with these seeds." : "")
+            + (
+                unclear.Length > 0
+                    ? $" {Markdown.Join(unclear)} {(unclear.Length == 1 ? "is" : "are")} worse with every seed, but "
+                        + $"{(unclear.Length == 1 ? "varies" : "vary")} too much for the test."
+                    : ""
+            )
             + (
                 troubled.Length > 0
                     ? $" {Markdown.Join(troubled)} had trouble, and {(troubled.Length == 1 ? "is" : "are")} not compared."
@@ -115,7 +122,23 @@ internal static class ComparisonTable
     /// <summary>The optimizers that cannot be told apart from the one with the lowest mean held-out loss, as code.</summary>
     /// <param name="c">The comparison.</param>
     public static IReadOnlyList<string> Ties(JsonNode c) =>
-        [.. c["optimizers"]!.AsArray().Select(o => o!).Where(o => o["endTest"] is not null && !IsWorse(c, o)).Select(Name)];
+        [.. from o in c["optimizers"]!.AsArray() where o["endTest"] is not null && !IsWorse(c, o) && !IsUnclear(c, o) select Name(o)];
+
+    /// <summary>Whether the test does not show that it is worse than the leader, although it is with each of at least three
+    /// seeds.</summary>
+    private static bool IsUnclear(JsonNode c, JsonNode o)
+    {
+        if (o["endTest"] is null || IsWorse(c, o))
+            return false;
+        var leader = Losses(c["optimizers"]!.AsArray().First(other => (string?)other!["optimizer"] == (string?)c["leader"])!);
+        var pairs = Losses(o).Where(l => leader.ContainsKey(l.Key)).ToList();
+        return pairs.Count >= Amari.Reporting.Contest.SeedsForAll && pairs.TrueForAll(l => l.Value > leader[l.Key]);
+
+        static Dictionary<int, double> Losses(JsonNode of) =>
+            (of["runs"]?.AsArray() ?? [])
+                .Where(r => r!["heldOut"] is not null)
+                .ToDictionary(r => (int)r!["seed"]!, r => (double)r!["heldOut"]!);
+    }
 
     private static bool IsWorse(JsonNode c, JsonNode o) =>
         o["endTest"] is { } test && (double)test["holm"]! <= Level && (double)test["mean"]! > (IsRatio(c) ? 1 : 0);
