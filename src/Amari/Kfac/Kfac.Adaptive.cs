@@ -133,23 +133,32 @@ public sealed partial class Kfac
         }
         trial.Keep();
         if (Shared.Step.Adaptation is { } adaptation && (adapts || rejected))
-            Adapt(adaptation, rejected ? null : ratio, objective.Parameters.Type);
+            Adapt(
+                adaptation,
+                rejected ? null : ratio,
+                objective.Parameters.Type,
+                hidden: chosen.Predicted is { } hoped && trial.Hides(after, hoped)
+            );
     }
 
     /// <summary>Whether λ follows this step.</summary>
     private bool Adapts => _batch is not null && Shared.Step.Adaptation is { } adaptation && _step % adaptation.Interval == 0;
 
     /// <summary>λ by how well a model predicted the last step.</summary>
-    private void Adapt(AdaptiveDamping adaptation, double? ratio, ScalarType type)
-    {
-        double change = Math.Pow(adaptation.Decay, adaptation.Interval),
-            lowered = Math.Max(Damping * change, LeastAdapted(Shared.Curvature, type));
-        _damping = TrustRule.Next(ratio, poor: Damping / change, good: lowered) ?? _damping;
-    }
+    private void Adapt(AdaptiveDamping adaptation, double? ratio, ScalarType type, bool hidden) =>
+        _damping = TrustRule.Damping(
+            Damping,
+            ratio,
+            Math.Pow(adaptation.Decay, -adaptation.Interval),
+            Shared.Damping,
+            LeastAdapted(Shared.Curvature, type),
+            type,
+            hidden
+        );
 
     /// <summary>That of <see cref="CurvatureOptions.MinDamping"/>; a damping in mean eigenvalues is in another unit, and has only that of
     /// its dtype.</summary>
-    private static double LeastAdapted(CurvatureOptions options, ScalarType type) =>
+    internal static double LeastAdapted(CurvatureOptions options, ScalarType type) =>
         options.DampingScale == DampingScale.MeanEigenvalue
             ? double.Epsilon / finfo(type).eps
             : options.MinDamping ?? DampingSettings.Least(type);

@@ -45,9 +45,12 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
             change = Math.Pow(adaptation.Decay, adaptation.Interval),
             best = now,
             least = double.PositiveInfinity;
-        foreach (double candidate in (double[])[now, now * change, now / change])
+        var type = rate.Group.Parameters.Count > 0 ? rate.Group.Parameters[0].Parameter.dtype : ScalarType.Float32;
+        double lowest = Kfac.LeastAdapted(owner.Options.Curvature, type);
+        foreach (double proposed in (double[])[now, now * change, now / change])
         {
             using var scope = NewDisposeScope();
+            double candidate = TrustRule.Within(proposed, owner.Damping, lowest, type);
             Use(candidate);
             double value = ModelOf(propose()).Least();
             if (value < least)

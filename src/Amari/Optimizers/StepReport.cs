@@ -87,6 +87,9 @@ public sealed record StepReport
     /// it.</summary>
     internal bool IsSingular { get; init; }
 
+    /// <summary>Whether the ratio says nothing, as the loss changed and was to change by no more than rounding.</summary>
+    internal bool IsHidden { get; init; }
+
     /// <summary>Why a further step on the same residuals would change nothing; null where it may.</summary>
     public LeastSquaresStatus? LeastSquaresStatus { get; init; }
 

@@ -10,15 +10,22 @@ namespace Amari.Optimizers;
 /// <param name="restorable">Whether w is kept, to move from it and to put it back.</param>
 /// <param name="rounding">An error of the loss by rounding beyond that of its last places, as of small differences of large
 /// numbers.</param>
-internal sealed class TrialStep(ParameterLayout parameters, Func<double> loss, double before, bool restorable = true, double rounding = 0)
-    : IDisposable
+/// <param name="terms">The magnitude of the numbers that the loss is a sum of, where it may be far less than they are.</param>
+internal sealed class TrialStep(
+    ParameterLayout parameters,
+    Func<double> loss,
+    double before,
+    bool restorable = true,
+    double rounding = 0,
+    double terms = 0
+) : IDisposable
 {
     /// <inheritdoc cref="TrialStep"/>
     /// <param name="objective">L, at the parameters w before the step.</param>
     /// <param name="before">L(w).</param>
     /// <param name="restorable">Whether w is kept, to move from it and to put it back.</param>
     public TrialStep(Objective objective, double before, bool restorable = true)
-        : this(objective.Parameters, objective.Loss, before, restorable) { }
+        : this(objective.Parameters, objective.Loss, before, restorable, terms: TermsOf(objective, before)) { }
 
     private const double RoundingErrors = 10; // of the loss, in units of its last place (Conn, Gould and Toint 2000, §17.4.2)
     private bool _isOpen = restorable; // neither kept nor taken back
@@ -33,6 +40,13 @@ internal sealed class TrialStep(ParameterLayout parameters, Func<double> loss, d
     /// <inheritdoc cref="Rounding"/>
     public static double RoundingError(ParameterLayout parameters, double loss) =>
         RoundingErrors * finfo(parameters.Type).eps * Math.Abs(loss);
+
+    /// <summary>1 where terms are logarithms of sums of exponentials: a float32 is 1 + 10⁻⁸ no more than it is 1, and the loss is 0. A loss
+    /// that nothing is known of is taken for one where it is 0. Squares have all their places at 0.</summary>
+    private static double TermsOf(Objective objective, double loss) =>
+        objective.Likelihood is { } likelihood ? (likelihood.Precision is null ? 1 : 0)
+        : loss == 0 ? 1
+        : 0;
 
     /// <summary>L at the parameters as they are now.</summary>
     public double Loss() => loss();
@@ -79,6 +93,19 @@ internal sealed class TrialStep(ParameterLayout parameters, Func<double> loss, d
         return predicted + Rounding > 0 ? (before - after + Rounding) / (predicted + Rounding)
             : after > before ? double.NegativeInfinity
             : 1;
+    }
+
+    /// <summary>Whether neither the change of the loss nor the prediction is above what rounding makes of it: ρ says nothing then.</summary>
+    /// <remarks>The loss is as uncertain as the terms that it is a sum of, and as w is to its last place: |g ∘ w|.</remarks>
+    /// <param name="after">L(w + δ).</param>
+    /// <param name="predicted">-M(δ).</param>
+    /// <param name="gradient">g : [d]; null where it is not at hand. w is kept then.</param>
+    public bool Hides(double after, double predicted, Tensor? gradient = null)
+    {
+        using var scope = NewDisposeScope();
+        double ofParameters = gradient is null ? 0 : gradient.mul(Start).norm().ToDouble(),
+            most = Rounding + RoundingError(parameters, terms + ofParameters);
+        return Math.Abs(before - after) <= most && Math.Abs(predicted) <= most;
     }
 
     /// <summary>Puts w back, unless the step was kept, and frees it.</summary>

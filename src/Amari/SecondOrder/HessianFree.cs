@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Kronecker;
 using Amari.Native;
 using Amari.Optimizers;
 using Amari.Solvers;
@@ -13,6 +14,8 @@ namespace Amari;
 /// ρ = (L(w) - L(w + p)) / -(g'p + ½ p'Gp);   λ ← c λ if ρ &lt; 1/4,   λ / c if ρ > 3/4
 /// w ← w + α p            the first α = η βʲ with L(w + α p) ≤ L(w) + 10⁻² α g'p; none: the step is rejected
 /// </code>
+/// λ is at least 8 units in the last place of 1 (or its first value, if that is less). Where neither the loss nor the prediction changes by
+/// more than rounding, λ stays, or falls to its first value if it is larger.
 /// Loss, gradient and curvature are of one batch: take large ones (thousands) where the data is noisy. A product costs about two
 /// gradients, less where its graph is kept.</remarks>
 /// <example><code>
@@ -127,7 +130,7 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
         double slope = Dot(gradient, p),
             predicted = -(slope + 0.5 * Dot(p, gaussNewton.Apply(p))),
             ratio = trial.ReductionRatio(whole, predicted);
-        Adapted = TrustRule.Next(ratio, poor: lambda * o.DampingFactor, good: lambda / o.DampingFactor) ?? lambda;
+        Adapted = NextDamping(lambda, ratio, objective.Parameters.Type, trial.Hides(whole, predicted, gradient));
 
         double size = o.LearningRate,
             after = size == 1 ? whole : trial.LossAt(p, size);
@@ -150,6 +153,12 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
 
         bool Falls() => slope <= 0 && after <= loss + Sufficient * size * slope + trial.Rounding;
     }
+
+    private double NextDamping(double lambda, double ratio, ScalarType type, bool hidden) =>
+        TrustRule.Damping(lambda, ratio, Group.Options.DampingFactor, Group.Options.Damping, DampingSettings.Least(type), type, hidden);
+
+    private protected override double Within(double adapted, ScalarType type) =>
+        TrustRule.Within(adapted, Group.Options.Damping, DampingSettings.Least(type), type);
 
     /// <summary>CG backtracking: the last of the iterates, or an earlier one as long as the loss falls going back; and the loss
     /// there.</summary>
@@ -234,7 +243,7 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
         var o = Group.Options;
         var inverse = FisherDiagonal
             .Of(objective, o.PreconditionerSamples, o.Seed + Steps)
-            .add_(lambda)
+            .add_(Math.Max(lambda, finfo(objective.Parameters.Type).tiny)) // less is 0, and its power infinite
             .pow_(-o.PreconditionerExponent)
             .unsqueeze(1);
         return Preconditioner(objective.Parameters, v => v * inverse);

@@ -155,7 +155,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             o.LineSearch == LineSearch.StrongWolfe ? Search(objective, loss, gradient, d, size, Promised, Reached)
             : o.AdaptiveDamping is null
                 ? Try(objective, loss, d, size, Promised, shorten: o.StepRejection && o.KlRadius is null, reached: Reached)
-            : Try(objective, loss, d, size, Promised, least: 0, reached: Reached);
+            : Try(objective, loss, d, size, Promised, least: 0, reached: Reached, gradient: gradient);
         Adapt(report, objective.Parameters.Type);
         return report with
         {
@@ -226,6 +226,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         return Made(accepted, loss, end.Loss, d, end.Step, predicted, accepted ? trial.ReductionRatio(end.Loss, predicted) : null) with
         {
             Evaluations = evaluations,
+            IsHidden = accepted && trial.Hides(end.Loss, predicted, gradient),
         };
 
         StrongWolfe.Point At(double t)
@@ -242,10 +243,19 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         bool rejected = report.Outcome == StepOutcome.Rejected;
         if (Group.Options.AdaptiveDamping is not { } adaptation || (!rejected && Steps % adaptation.Interval != 0))
             return;
-        double change = Math.Pow(adaptation.Decay, adaptation.Interval),
-            lowered = Math.Max(Damping * change, DampingSettings.Least(type));
-        Adapted = TrustRule.Next(rejected ? null : report.ReductionRatio, poor: Damping / change, good: lowered) ?? Damping;
+        Adapted = TrustRule.Damping(
+            Damping,
+            rejected ? null : report.ReductionRatio,
+            Math.Pow(adaptation.Decay, -adaptation.Interval),
+            Group.Options.Damping,
+            DampingSettings.Least(type),
+            type,
+            report.IsHidden
+        );
     }
+
+    private protected override double Within(double adapted, ScalarType type) =>
+        TrustRule.Within(adapted, Group.Options.Damping, DampingSettings.Least(type), type);
 
     private (Tensor? Solution, CgResult? Cg) Solve(LinearSolverKind solver, Fisher fisher, Tensor gradient)
     {

@@ -12,6 +12,7 @@ namespace Amari;
 /// w ← w + η p if ρ ≥ ρ₀
 /// Δ ← Δ/4 if ρ &lt; 1/4,   min(2Δ, Δmax) if ρ > 3/4 and p ended on the boundary
 /// </code>
+/// Where neither the loss nor the prediction changes by more than rounding, Δ stays, or grows to the first one if it is smaller.
 /// It makes use of negative curvature, never raises the loss of its batch, and converges superlinearly near a minimum. A product costs
 /// about as much as three gradients, and two where its graph is kept.</remarks>
 /// <example><code>
@@ -83,6 +84,8 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
     /// <summary>Δ of the next step.</summary>
     public double Radius => Math.Min(Adapted ?? Group.Options.Radius, Group.Options.MaxRadius);
 
+    private protected override double Within(double adapted, ScalarType type) => TrustRule.Radius(adapted, Group.Options.Radius, type);
+
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
         var o = Group.Options;
@@ -112,11 +115,26 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
             return Skipped(loss, curvature: true) with { Radius = radius, CgIterations = inner.Iterations, SteihaugStatus = inner.Status };
         double slope = Dot(gradient, inner.Step),
             curvature = -2 * (inner.PredictedReduction + slope); // p'Hp
-        var report = Try(objective, loss, inner.Step, eta, t => -(t * slope + 0.5 * t * t * curvature), o.AcceptanceRatio);
+        var report = Try(
+            objective,
+            loss,
+            inner.Step,
+            eta,
+            t => -(t * slope + 0.5 * t * t * curvature),
+            o.AcceptanceRatio,
+            gradient: gradient
+        );
         bool bounded = inner.Status is SteihaugStatus.Boundary or SteihaugStatus.NegativeCurvature;
-        double shrunk = Math.Max(Shrink * radius, double.Epsilon),
-            grown = bounded ? Math.Min(Grow * radius, o.MaxRadius) : radius;
-        Adapted = TrustRule.Next(report.ReductionRatio, poor: shrunk, good: grown) ?? radius;
+        double grown = bounded ? Math.Min(Grow * radius, o.MaxRadius) : radius;
+        Adapted = TrustRule.Radius(
+            radius,
+            report.ReductionRatio,
+            poor: Shrink * radius,
+            good: grown,
+            o.Radius,
+            objective.Parameters.Type,
+            report.IsHidden
+        );
         return report with
         {
             Radius = radius,

@@ -43,7 +43,7 @@ public abstract partial class SecondOrderOptimizer<TOptions>
             RequireAdapted(adapted);
         var (options, steps) = (SavedState.Read<TOptions>(values["options"]), SavedState.Count(values, "steps"));
         (Group.Options, Group.InitialLearningRate) = (options, (double?)values["initialLearningRate"] ?? options.LearningRate);
-        (Steps, Adapted) = (steps, (double?)values["adapted"]);
+        (Steps, Adapted) = (steps, (double?)values["adapted"] is { } saved ? Within(saved, Layout().Type) : null);
         takeHeader();
         (Direction, _directed) = (direction?.clone(), directed);
         Report = null;
@@ -58,6 +58,9 @@ public abstract partial class SecondOrderOptimizer<TOptions>
                 FormattableString.Invariant($"The state's damping or trust radius is {value}; it must be a finite number > 0.")
             );
     }
+
+    /// <summary>An <see cref="Adapted"/> within the bounds of the method, as an earlier version may not have kept it.</summary>
+    private protected virtual double Within(double adapted, ScalarType type) => adapted;
 
     /// <inheritdoc/>
     public override void to(Device device)

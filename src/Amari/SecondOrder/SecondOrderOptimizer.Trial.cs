@@ -56,6 +56,7 @@ public abstract partial class SecondOrderOptimizer<TOptions>
     /// <param name="promised">The reduction that the model promises of s D, by s.</param>
     /// <param name="least">The smallest ρ that is accepted; any, if it is -∞.</param>
     /// <param name="reached">Called where the step ends, if it is accepted.</param>
+    /// <param name="gradient">g : [d], where <see cref="StepReport.IsHidden"/> is asked for.</param>
     /// <param name="shorten">Whether a step that raises the loss is halved until it does not. One that rises otherwise is reported.</param>
     private protected StepReport Try(
         Objective objective,
@@ -65,7 +66,8 @@ public abstract partial class SecondOrderOptimizer<TOptions>
         Func<double, double> promised,
         double least = double.NegativeInfinity,
         bool shorten = false,
-        Action? reached = null
+        Action? reached = null,
+        Tensor? gradient = null
     )
     {
         using var trial = new TrialStep(objective, loss);
@@ -89,7 +91,10 @@ public abstract partial class SecondOrderOptimizer<TOptions>
             Log("the step raised the loss of its batch");
             Warnings.Once($"{GetType().Name}: a step raised the loss of its batch. StepRejection of its options shortens such steps.");
         }
-        return Made(accepted, loss, after, direction, size, promised(size), ratio);
+        return Made(accepted, loss, after, direction, size, promised(size), ratio) with
+        {
+            IsHidden = gradient is not null && trial.Hides(after, promised(size), gradient),
+        };
     }
 
     /// <summary>The report of a trial step s D.</summary>

@@ -57,4 +57,32 @@ public sealed class TrialStepTests : IDisposable
         using var trial = new TrialStep(_objective, 1, restorable: false);
         Assert.Throws<InvalidOperationException>(trial.TakeBack);
     }
+
+    [Fact]
+    public void What_rounding_makes_of_the_terms_says_nothing()
+    {
+        var model = nn.Linear(1, 2, hasBias: false).to(ScalarType.Float64);
+        Tensor x = ones(1, 1, dtype: ScalarType.Float64),
+            y = zeros(1, dtype: ScalarType.Int64);
+        using var logarithms = new TrialStep(new Objective(model, new Categorical(), [(x, y)]), 0);
+        double eps = Math.Pow(2, -52);
+        Assert.Equal(0, logarithms.Rounding);
+        Assert.True(logarithms.Hides(0, 5 * eps));
+        Assert.False(logarithms.Hides(0, 20 * eps));
+        Assert.False(logarithms.Hides(20 * eps, 5 * eps));
+        Assert.False(logarithms.Hides(double.NaN, 0));
+        using var squares = new TrialStep(new Objective(model, new SquaredError(), [(x, x.expand(1, 2))]), 0);
+        Assert.False(squares.Hides(0, 1e-30));
+    }
+
+    [Fact]
+    public void The_last_place_of_the_parameters_says_nothing()
+    {
+        using var trial = new TrialStep(_objective, 1e-9);
+        double eps = Math.Pow(2, -52);
+        var gradient = tensor([0, 1.0], dtype: ScalarType.Float64); // |g ∘ w| = 3
+        Assert.True(trial.Hides(1e-9 + 20 * eps, 20 * eps, gradient));
+        Assert.False(trial.Hides(1e-9, 40 * eps, gradient));
+        Assert.False(trial.Hides(1e-9, 20 * eps));
+    }
 }

@@ -49,4 +49,22 @@ public sealed class NewtonCgTests : IDisposable
         Assert.Contains(optimizer.Events, e => e.Message.StartsWith("the step was rejected", StringComparison.Ordinal));
         Assert.All(Values(w), v => Assert.Equal(1, v, 1e-8));
     }
+
+    /// <summary>The loss becomes 0 to the last place, and the prediction does not: the radius shrank by 4 at each step. A new optimizer
+    /// takes 7 steps for the new labels.</summary>
+    [Fact]
+    public void A_fitted_classifier_learns_new_labels() =>
+        HessianFreeDampingTests.LearnsNewLabels(m => new NewtonCg(m, new Categorical()), o => o.Radius, 1, 100, 15);
+
+    [Fact]
+    public void A_state_with_a_vanished_radius_goes_on_above_it()
+    {
+        var w = At(-1.2, 1);
+        using var optimizer = new NewtonCg([w], new() { Radius = 0.5 });
+        optimizer.step(() => Rosenbrock(w)).Dispose();
+        var snapshot = optimizer.Snapshot();
+        snapshot.Values["adapted"] = double.Epsilon;
+        optimizer.Restore(snapshot);
+        Assert.Equal(0.5 * Math.Pow(2, -104), optimizer.Radius);
+    }
 }
