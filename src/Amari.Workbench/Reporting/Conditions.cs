@@ -28,7 +28,9 @@ internal static class Conditions
             return null;
         var worst = busy.MaxBy(r => Waiting(r)!.Value)!;
         string share = FormattableString.Invariant($"{100 * Waiting(worst)!.Value:F0} %"),
-            cpu = worst.CpuSeconds > 0 ? $", {Number.Short(worst.CpuSeconds)} s of processor time in {Number.Short(Wall(worst))} s" : "",
+            cpu = worst.CpuSeconds > 0
+                ? $", {Number.Short(worst.CpuSeconds)} s of processor time, of all threads, in {Number.Short(Wall(worst))} s"
+                : "",
             run = FormattableString.Invariant($"{worst.Optimizer} with seed {worst.Seed}: ");
         string what =
             comparison.Runs.Count == 1
@@ -39,8 +41,10 @@ internal static class Conditions
             + (
                 time is { IsMade: true, IsByProcessor: true }
                     ? " So processor time is compared here, not seconds; an idle machine gives a " + "surer answer."
-                : comparison.Budget.Seconds is not null ? " In these seconds an idle machine takes more steps, and the order may differ."
-                : " So its seconds say little."
+                : comparison.Budget.Seconds is null ? " So its seconds say little."
+                : comparison.Runs.DistinctBy(r => r.Optimizer).Count() > 1
+                    ? " In these seconds an idle machine takes more steps, and the order may differ."
+                : " In these seconds an idle machine takes more steps."
             );
     }
 

@@ -107,14 +107,15 @@ internal sealed record Overlay(
 
     private static bool Same<T, TValue>(IEnumerable<T> all, Func<T, TValue> property) => all.Select(property).Distinct().Count() == 1;
 
-    /// <summary>The shortest ends of different paths, in whole names, that are different.</summary>
+    /// <summary>The shortest ends of paths, in whole names, that are different for different ones; one for each path.</summary>
     internal static IReadOnlyList<string> NamesOf(IReadOnlyList<string> paths)
     {
+        int different = paths.Distinct().Count();
         var parts = paths.Select(p => p.Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries)).ToList();
         for (int length = 1; ; length++)
         {
             string[] ends = [.. parts.Select(p => string.Join('/', p.TakeLast(length)))];
-            if (ends.Distinct().Count() == ends.Length || length > parts.Max(p => p.Length))
+            if (ends.Distinct().Count() == different || length > parts.Max(p => p.Length))
                 return ends;
         }
     }

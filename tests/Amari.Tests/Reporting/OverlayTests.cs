@@ -83,6 +83,14 @@ public sealed class OverlayTests
         Contains("Without the learning-rate schedule of the others: schedulefree-adamw (a) and", Answer(average, average));
     }
 
+    /// <summary>A file with several workloads is one path several times.</summary>
+    [Fact]
+    public void Results_have_the_names_of_their_folders()
+    {
+        Assert.Equal(["compare", "compare"], Overlay.NamesOf(["/a/compare", "/a/compare"]));
+        Assert.Equal(["a/compare", "b/compare", "a/compare"], Overlay.NamesOf(["/a/compare", "/b/compare", "/a/compare"]));
+    }
+
     [Fact]
     public void Other_initial_weights_are_noted()
     {
