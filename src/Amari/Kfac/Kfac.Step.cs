@@ -1,6 +1,7 @@
 using Amari.Curvature;
 using Amari.Kernels;
 using Amari.Kronecker;
+using Amari.Native;
 using Amari.Optimizers;
 
 namespace Amari;
@@ -113,6 +114,12 @@ public sealed partial class Kfac
                 $"the squared length of the step was more than {Shared.MaxGrowth} times its running mean; the step was cut to that"
             )
         );
+        if (_growth.IsOutrun)
+            Warnings.Once(
+                FormattableString.Invariant(
+                    $"K-FAC: {_growth.Cuts} steps one after another were cut by MaxGrowth. Their lengths grow without "
+                ) + "end: lower the learning rate or raise Damping."
+            );
         Estimate.IsDue |= GrowthBound.IsHard(scale);
         return scale;
     }

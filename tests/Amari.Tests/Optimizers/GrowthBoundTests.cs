@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Amari.Optimizers;
 
 namespace Amari.Tests.Optimizers;
@@ -46,12 +47,79 @@ public sealed class GrowthBoundTests
     [Fact]
     public void A_change_that_lasts_is_followed()
     {
+        var bound = Settled();
+        int steps = 0;
+        while (bound.Scale(1e12, 4) < 1)
+            steps++;
+        Assert.InRange(steps, 20, 25); // a length of 10⁶: 5 steps of a factor of 1.07, then of 2 and 1.07
+        Assert.InRange(bound.Mean!.Value, 0, 1e12);
+        Assert.Equal(1, bound.Scale(1e12, 4));
+    }
+
+    [Fact]
+    public void Five_cuts_and_fewer_are_outliers()
+    {
+        var bound = Settled();
+        double mean = 1;
+        for (int k = 0; k < 5; k++)
+        {
+            double scale = bound.Scale(1e12, 4);
+            Assert.Equal(4 * mean, scale * scale * 1e12, 1e-3);
+            mean *= 1.15;
+            Assert.Equal(mean, bound.Mean!.Value, 1e-12);
+        }
+        Assert.Equal(5, bound.Cuts);
+        Assert.Equal(1, bound.Scale(2, 4));
+        Assert.Equal(0, bound.Cuts);
+        bound.Scale(1e12, 4);
+        Assert.InRange(bound.Mean!.Value, 2, 1.15 * 0.96 * mean + 0.5);
+    }
+
+    [Fact]
+    public void The_mean_does_not_outgrow_what_it_follows()
+    {
+        var bound = Settled();
+        for (int k = 0; k < 6; k++)
+            bound.Scale(7.5, 4);
+        Assert.Equal(0, bound.Cuts); // 4 · 1.15⁵ is above
+        Assert.InRange(bound.Mean!.Value, 1.5, 7.5);
+        for (int k = 0; k < 40; k++)
+            Assert.True(bound.Scale(100, 4) <= 1 && bound.Mean <= 100);
+        Assert.Equal(1, bound.Scale(100, 4));
+    }
+
+    [Fact]
+    public void Lengths_that_grow_without_end_are_noticed_once()
+    {
+        var bound = Settled();
+        int noticed = 0;
+        for (double square = 1e3; square < 1e300; square *= 1e3)
+        {
+            bound.Scale(square, 4);
+            noticed += bound.IsOutrun ? 1 : 0;
+        }
+        Assert.Equal(1, noticed);
+    }
+
+    [Fact]
+    public void It_goes_on_from_what_it_saved()
+    {
+        var bound = Settled();
+        for (int k = 0; k < 7; k++)
+            bound.Scale(1e12, 4);
+        var other = new GrowthBound();
+        other.Restore(JsonNode.Parse(bound.ToJson().ToJsonString()));
+        Assert.Equal(bound.Scale(1e12, 4), other.Scale(1e12, 4));
+        Assert.Equal((bound.Mean, bound.Count, bound.Cuts), (other.Mean, other.Count, other.Cuts));
+        other.Restore(new JsonObject { ["mean"] = 1.0, ["count"] = 100L }); // of an earlier version
+        Assert.Equal((1, 100, 0), (other.Mean, other.Count, other.Cuts));
+    }
+
+    private static GrowthBound Settled()
+    {
         var bound = new GrowthBound();
         for (int i = 0; i < 100; i++)
             bound.Scale(1, 4);
-        int steps = 0;
-        while (bound.Scale(1e6, 4) < 1)
-            steps++;
-        Assert.InRange(steps, 80, 100); // the mean grows by 1.15 a step until four times it is 10⁶
+        return bound;
     }
 }
