@@ -49,7 +49,7 @@ public sealed partial class Kfac
         foreach (var numbered in _groups.Where(g => g.IsNumbered))
             numbered.Rename(model);
         foreach (var one in _groups)
-            one.MomentumCut = () => Log("all", ParameterGroup<Options>.MomentumCutTo);
+            one.MomentumCut = message => Log("all", message);
         var parameters = _groups.SelectMany(g => g.Parameters).ToList();
         RefuseUnfit(parameters, model);
         Estimate = new(model, parameters, likelihood, Shared.Seed, this);

@@ -169,8 +169,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         ArgumentNullException.ThrowIfNull(group);
         FollowModules();
         group.Distinguish(Slots.Select(s => s.Name));
-        group.MomentumCut = () =>
-            Log("all", ParameterGroup<TOptions>.MomentumCutTo, Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max());
+        group.MomentumCut = message => Log("all", message, Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max());
         var names = Slots.Select(s => s.Name).ToHashSet();
         var handles = Slots.Select(s => s.Parameter.Handle).ToHashSet();
         foreach (var (name, parameter) in group.Parameters)

@@ -12,7 +12,7 @@ internal interface IParameterGroup<out TOptions> : optim.ILearningRateController
     TOptions Options { get; }
 
     /// <inheritdoc cref="ParameterGroup{TOptions}.MomentumCut"/>
-    Action? MomentumCut { get; set; }
+    Action<string>? MomentumCut { get; set; }
 
     /// <inheritdoc cref="ParameterGroup{TOptions}.IsNumbered"/>
     bool IsNumbered { get; }

@@ -27,6 +27,9 @@ public abstract record OptimizerOptions
             $"{GetType().DeclaringType?.Name} has no momentum to cycle: pass cycle_momentum: false to the scheduler."
         );
 
+    /// <summary>The least <see cref="CycledMomentum"/> that a scheduler sets.</summary>
+    internal virtual double LeastCycledMomentum => 0;
+
     /// <summary>Refuses options that do not go together; each by itself is in its range. Called when a group takes them.</summary>
     /// <exception cref="ArgumentException">They do not.</exception>
     internal virtual void Validate() { }

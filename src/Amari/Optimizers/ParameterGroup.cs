@@ -29,7 +29,7 @@ public sealed class ParameterGroup<TOptions> : IParameterGroup<TOptions>
         set => Parameters = value;
     }
 
-    Action? IParameterGroup<TOptions>.MomentumCut
+    Action<string>? IParameterGroup<TOptions>.MomentumCut
     {
         get => MomentumCut;
         set => MomentumCut = value;
@@ -93,29 +93,36 @@ public sealed class ParameterGroup<TOptions> : IParameterGroup<TOptions>
     private const double MostMomentum = 0.99;
 
     /// <summary>The coefficient that momentum-cycling schedulers drive (μ or β₁). TorchSharp's <c>CyclicLR</c> moves it from the largest
-    /// value upwards, with its defaults to 1. A value of 1 or more is replaced by 0.99, and reported once.</summary>
+    /// value upwards, with its defaults to 1, and the last call of its <c>OneCycleLR</c> sets 0. A value of 1 or more is replaced by 0.99,
+    /// and one that the optimizer cannot use (in <see cref="ScheduleFree"/> 0) by the least that it can; each is reported once.</summary>
     public double Momentum
     {
         get => Options.CycledMomentum;
         set
         {
-            Options = (TOptions)Options.WithCycledMomentum(value >= 1 ? MostMomentum : value);
-            if (!(value >= 1))
+            double least = Options.LeastCycledMomentum;
+            var (taken, replaced) =
+                value >= 1 ? (MostMomentum, CutTo)
+                : value < least ? (least, RaisedTo(least))
+                : (value, null);
+            Options = (TOptions)Options.WithCycledMomentum(taken);
+            if (replaced is null)
                 return;
-            Warnings.Once(MomentumCutTo);
-            MomentumCut?.Invoke();
+            Warnings.Once(replaced);
+            MomentumCut?.Invoke(replaced);
         }
     }
 
-    internal static string MomentumCutTo { get; } =
-        string.Create(
-            System.Globalization.CultureInfo.InvariantCulture,
-            $"a scheduler drove the momentum to 1 or more, which never forgets; it was cut to {MostMomentum}: give CyclicLR its "
-                + $"max_momentum"
-        );
+    private static readonly string CutTo = FormattableString.Invariant(
+        $"a scheduler drove the momentum to 1 or more, which never forgets; it was cut to {MostMomentum}: give CyclicLR its max_momentum"
+    );
 
-    /// <summary>Called when <see cref="Momentum"/> was cut.</summary>
-    internal Action? MomentumCut { get; set; }
+    private static string RaisedTo(double least) =>
+        FormattableString.Invariant($"a scheduler drove the momentum below the least that can be used; it was raised to {least}")
+        + ": OneCycleLR sets it to 0 at its last call";
+
+    /// <summary>Takes what is to be said when <see cref="Momentum"/> was replaced.</summary>
+    internal Action<string>? MomentumCut { get; set; }
 
     /// <summary>Whether the names are numbers in order, and not the caller's.</summary>
     internal bool IsNumbered { get; init; }
@@ -159,8 +166,6 @@ public sealed class ParameterGroup<TOptions> : IParameterGroup<TOptions>
 /// </code></example>
 public static class ParameterGroup
 {
-    internal static string Number(int i) => FormattableString.Invariant($"{i}");
-
     /// <summary>All parameters of a module under their names, also frozen ones, which are trained after they are unfrozen. A tensor with
     /// several names is taken once; a tensor of integers cannot be trained and is left out.</summary>
     public static ParameterGroup<TOptions> Of<TOptions>(nn.Module model, TOptions options)

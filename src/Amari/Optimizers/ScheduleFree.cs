@@ -112,6 +112,9 @@ public sealed partial class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree
 
         /// <inheritdoc/>
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Beta1 = value };
+
+        /// <inheritdoc/>
+        internal override double LeastCycledMomentum => 0.01;
     }
 
     /// <param name="Iterate">z, shaped as w.</param>

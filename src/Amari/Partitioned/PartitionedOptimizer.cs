@@ -74,7 +74,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
         foreach (var group in groups)
         {
             group.Distinguish(names);
-            group.MomentumCut = () => EventLog.Add("all", ParameterGroup<Options>.MomentumCutTo, Steps);
+            group.MomentumCut = message => EventLog.Add("all", message, Steps);
             foreach (var (name, parameter) in group.Parameters)
                 if (!names.Add(name) || !handles.Add(parameter.Handle))
                     throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(groups));

@@ -72,6 +72,28 @@ public sealed class SchedulerTests
         }
     }
 
+    /// <summary>TorchSharp's OneCycleLR sets rate and momentum to 0 at the last call that it allows.</summary>
+    [Theory, MemberData(nameof(Names))]
+    public void One_cycle_ends_without_an_exception(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var model = OlderState.Model();
+        using var optimizer = OlderState.Make(name, model);
+        if (optimizer is not IMomentum { Momentum: not double.NaN })
+            return;
+        var schedule = lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps: 4);
+        for (int step = 0; step < 4; step++)
+        {
+            OlderState.Step(optimizer, model, step);
+            schedule.step();
+        }
+        OlderState.Step(optimizer, model, 4);
+        double least = optimizer is ScheduleFree ? 0.01 : 0;
+        Assert.All(optimizer.ParamGroups, g => Assert.Equal((0, least), (g.LearningRate, ((IMomentum)g).Momentum)));
+        Assert.All(Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+        Assert.Equal(least > 0, optimizer.Events.Any(e => e.Message.Contains("raised to 0.01: OneCycleLR", StringComparison.Ordinal)));
+    }
+
     /// <summary>Both methods follow: the rate multiplies theirs, the momentum is theirs.</summary>
     [Theory, InlineData("routed-muon"), InlineData("routed-soap"), InlineData("routed-kfac")]
     public void Both_methods_of_a_partitioned_optimizer_follow_one_cycle(string name)
