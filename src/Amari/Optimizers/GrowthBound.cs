@@ -50,7 +50,7 @@ internal sealed class GrowthBound
     /// <summary>Whether a cut is so deep that the curvature of the last measurement can hardly be that of this batch.</summary>
     public static bool IsHard(double scale) => scale < HardCut;
 
-    /// <summary>Whether so many steps one after another were cut that their lengths must grow without end: at the first such step.</summary>
+    /// <summary>Whether so many steps one after another were cut that lengths must grow without end: at the first such step.</summary>
     public bool IsOutrun => Cuts == Notable;
 
     /// <summary>What continues it.</summary>
