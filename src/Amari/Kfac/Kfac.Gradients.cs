@@ -15,6 +15,7 @@ public sealed partial class Kfac
     /// propagated back only afterwards counts.</summary>
     public override void zero_grad()
     {
+        FollowModel();
         _fallback.zero_grad();
         foreach (var p in parameters())
             if (LibTorch.Gradient(p.Handle) != 0)

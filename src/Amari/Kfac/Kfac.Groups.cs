@@ -151,9 +151,8 @@ public sealed partial class Kfac
     {
         if (!_groups.Exists(g => g.Parameters.Any(p => p.Parameter.IsInvalid)))
             return;
-        var current = Model.named_parameters().ToDictionary(p => p.name, p => p.parameter);
         foreach (var group in _groups)
-            group.Parameters = [.. group.Parameters.Select(p => (p.Name, current[p.Name]))];
+            group.Parameters = ParameterGroup.Current(Model, group.Parameters);
     }
 
     /// <summary>Takes options whose <see cref="BaseOptions.Fallback"/> has its rate as it is to be now.</summary>

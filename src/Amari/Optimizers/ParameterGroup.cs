@@ -61,8 +61,7 @@ public sealed class ParameterGroup<TOptions> : IParameterGroup<TOptions>
             throw new InvalidOperationException(
                 "A parameter was disposed, as module.to(...) does: make the optimizer from the module, not from its parameters."
             );
-        var current = Module.named_parameters().ToDictionary(p => p.name, p => p.parameter);
-        Parameters = [.. Parameters.Select(p => (p.Name, current[p.Name]))];
+        Parameters = ParameterGroup.Current(Module, Parameters);
     }
 
     /// <summary>The present options. You can replace them between any two steps.</summary>
@@ -166,6 +165,29 @@ public sealed class ParameterGroup<TOptions> : IParameterGroup<TOptions>
 /// </code></example>
 public static class ParameterGroup
 {
+    /// <summary>The parameters that stand under the same names in a module now.</summary>
+    /// <exception cref="InvalidOperationException">There is none of a name, as after the module was disposed.</exception>
+    internal static IReadOnlyList<(string Name, Parameter Parameter)> Current(
+        nn.Module module,
+        IEnumerable<(string Name, Parameter Parameter)> parameters
+    )
+    {
+        var current = module.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+        return
+        [
+            .. parameters.Select(p =>
+                current.TryGetValue(p.Name, out var parameter) && !parameter.IsInvalid
+                    ? (p.Name, parameter)
+                    : throw new InvalidOperationException(
+                        $"The parameter '{p.Name}' was disposed, and the model has none of that name: was the model disposed before the "
+                            + "optimizer?"
+                    )
+            ),
+        ];
+    }
+
+    internal static string Number(int i) => FormattableString.Invariant($"{i}");
+
     /// <summary>All parameters of a module under their names, also frozen ones, which are trained after they are unfrozen. A tensor with
     /// several names is taken once; a tensor of integers cannot be trained and is left out.</summary>
     public static ParameterGroup<TOptions> Of<TOptions>(nn.Module model, TOptions options)

@@ -24,4 +24,26 @@ public sealed class DisposalTests
 
         double[] Values() => [.. model.parameters().SelectMany(p => p.Elements<double>())];
     }
+
+    [Theory, MemberData(nameof(Names))]
+    public void The_parameters_of_a_disposed_model_are_named(string name)
+    {
+        using var scope = NewDisposeScope();
+        var model = OlderState.Model();
+        using var optimizer = OlderState.Make(name, model);
+        for (int step = 0; step < 2; step++)
+            OlderState.Step(optimizer, model, step);
+        model.Dispose();
+        Refuses(() => optimizer.zero_grad());
+        Refuses(() =>
+        {
+            if (optimizer.EvaluatesLoss)
+                optimizer.StepOnBatch(ones(8, 4), zeros([8], dtype: ScalarType.Int64));
+            else
+                optimizer.step();
+        });
+
+        static void Refuses(Action action) =>
+            Assert.Contains("The parameter 'a.weight' was disposed", Assert.Throws<InvalidOperationException>(action).Message);
+    }
 }
