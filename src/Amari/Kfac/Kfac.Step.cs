@@ -72,7 +72,8 @@ public sealed partial class Kfac
             : null;
         if (failure is not null)
         {
-            SkippedSteps++;
+            _failed++;
+            CountSkipped(failure, _step - _failed);
             Log("all", failure + "; the step was skipped");
             return;
         }

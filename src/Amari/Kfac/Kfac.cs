@@ -54,7 +54,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner, I
 {
     private readonly Dictionary<CurvatureBlock, Tensor> _momentum = [];
     private readonly Likelihood? _likelihood;
-    private long _step;
+    private long _step,
+        _failed; // of those, how many were skipped, since the optimizer was made
 
     /// <summary>The curvature: the factors of the model's layers, and their inverses.</summary>
     public KroneckerEstimate Estimate { get; }
@@ -63,6 +64,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner, I
     public FisherKind Fisher => Estimate.Fisher;
 
     private nn.Module Model => Estimate.Model;
+
+    private protected override IEnumerable<nn.Module> Models => [Model];
 
     private Capture Passes => Estimate.Capture;
 
@@ -166,7 +169,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner, I
         if (gradientScale is null && NonFiniteGradients(1) is { Count: > 0 } bad)
         {
             EventLog.AddSkipped(bad, _step + 1);
-            SkippedSteps++;
+            CountSkipped(EventLog.GradientNotFinite, _step - _failed);
             Skip();
             return;
         }

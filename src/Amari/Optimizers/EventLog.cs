@@ -24,6 +24,9 @@ internal sealed class EventLog
             _events[i] = _events[i] with { Count = _events[i].Count + 1 };
     }
 
+    /// <summary>Why a step is skipped for a gradient.</summary>
+    public const string GradientNotFinite = "a gradient was not finite";
+
     /// <summary>Remembers that a step was skipped for these parameters' gradients.</summary>
     public void AddSkipped(IReadOnlyList<string> parameters, long step) =>
         Add(

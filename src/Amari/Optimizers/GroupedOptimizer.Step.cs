@@ -78,8 +78,9 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
 
     private void Skip(IReadOnlyList<string> parameters)
     {
-        EventLog.AddSkipped(parameters, Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max() + 1);
-        SkippedSteps++;
+        long made = Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max();
+        EventLog.AddSkipped(parameters, made + 1);
+        CountSkipped(EventLog.GradientNotFinite, made);
         Skip();
     }
 

@@ -105,6 +105,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         }
     }
 
+    private protected override IEnumerable<nn.Module> Models => _groups.Select(g => g.Group.Module).OfType<nn.Module>().Distinct();
+
     private IEnumerable<Slot> Slots => _groups.SelectMany(g => g.Slots);
 
     /// <summary>Visits every parameter that has a state, with its name; moments are shown as they are kept.</summary>

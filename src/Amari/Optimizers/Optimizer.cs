@@ -18,10 +18,11 @@ public abstract class Optimizer : optim.Optimizer
         IdleThreads.Watch();
     }
 
+    private readonly SkipWatch _skips;
     private bool _isDisposed;
 
     private protected Optimizer()
-        : base(IntPtr.Zero) { }
+        : base(IntPtr.Zero) => _skips = new(EventLog);
 
     /// <summary>A step is made: the state is still there.</summary>
     /// <exception cref="ObjectDisposedException">It was disposed.</exception>
@@ -56,12 +57,26 @@ public abstract class Optimizer : optim.Optimizer
 
     /// <summary>Number of steps that were skipped because an entry of a gradient was NaN, infinite, or so large that its square is not
     /// finite (above 1.8e19 in float32). A skipped step changes nothing: weights, state and step counters stay as they are, bit for bit.
-    /// <see cref="Events"/> names the first parameter with such a gradient.
+    /// <see cref="Events"/> names the first parameter with such a gradient. The forward pass has changed the running statistics of a
+    /// BatchNorm before: if they are not finite, <see cref="Events"/> names them. Twenty skipped steps one after another are reported on
+    /// standard error.
     /// One exception: AdamW and Lion with more than 2¹⁷ float32 parameters, full moments, no cautious masks and no
     /// <see cref="MaxGradientNorm"/> check only a sample of the gradients before the step. If they find such an entry during the step, they
     /// undo the step up to rounding. The error of a number is then about a unit in the last place, of the number or of what the step added,
     /// whichever is larger.</summary>
     public long SkippedSteps { get; private protected set; }
+
+    /// <summary>Counts a skipped step, says so if there are only such, and looks at what the batch left in the model.</summary>
+    /// <param name="reason">A clause: why.</param>
+    /// <param name="made">How many steps were made so far.</param>
+    private protected void CountSkipped(string reason, long made)
+    {
+        SkippedSteps++;
+        _skips.Add(GetType().Name, reason, made, parameters(), Models);
+    }
+
+    /// <summary>The modules that the parameters are known to be of.</summary>
+    private protected virtual IEnumerable<nn.Module> Models => [];
 
     /// <summary>What the user should know about, oldest first: skipped steps, failed factorisations, fallbacks.</summary>
     /// <remarks>A repeated event is counted in the message of its first occurrence.</remarks>

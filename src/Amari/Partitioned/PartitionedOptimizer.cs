@@ -177,6 +177,8 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
         }
     }
 
+    private protected override IEnumerable<nn.Module> Models => [_model];
+
     /// <summary>Steps taken so far.</summary>
     private long Steps { get; set; }
 
@@ -203,7 +205,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
 
     internal override void Skip()
     {
-        SkippedSteps++;
+        CountSkipped(EventLog.GradientNotFinite, Steps);
         foreach (var member in Members)
             member.Skip();
     }

@@ -23,15 +23,12 @@ public abstract partial class SecondOrderOptimizer<TOptions>
     /// <param name="curvature">Whether it is the curvature.</param>
     private protected StepReport Skipped(double loss, string parameter = "all", bool curvature = false)
     {
-        SkippedSteps++;
-        Log(
-            (
-                curvature ? "the curvature"
-                : parameter == "all" ? "the loss or its gradient"
-                : "its gradient"
-            ) + " was not finite; the step was skipped",
-            parameter
-        );
+        string what =
+            curvature ? "the curvature"
+            : parameter == "all" ? "the loss or its gradient"
+            : "its gradient";
+        CountSkipped(parameter == "all" ? $"{what} was not finite" : EventLog.GradientNotFinite, Steps - 1);
+        Log($"{what} was not finite; the step was skipped", parameter);
         return new()
         {
             Step = Steps,

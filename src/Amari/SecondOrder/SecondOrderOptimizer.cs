@@ -81,6 +81,8 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
     /// <summary>The model; null where the optimizer was made without one.</summary>
     private protected nn.Module<Tensor, Tensor>? Model { get; }
 
+    private protected override IEnumerable<nn.Module> Models => Model is { } model ? [model] : [];
+
     /// <summary>p(y | f) of the model's output; null without a model.</summary>
     private protected Likelihood? Likelihood { get; }
 

@@ -315,4 +315,36 @@ public sealed class BadBatchTests : IDisposable
         }
         Assert.Equal(Train(bad: false), Train(bad: true));
     }
+
+    public static TheoryData<string> Names => [.. OptimizerCatalog.All.Select(e => e.Name)];
+
+    /// <summary>The step is skipped, but the forward pass was not: every optimizer names what it left. Methods that evaluate the loss leave
+    /// statistics as they are.</summary>
+    [Theory, MemberData(nameof(Names))]
+    public void Spoiled_statistics_of_a_model_are_named(string name)
+    {
+        var model = nn.Sequential(("a", nn.Linear(4, 5)), ("n", nn.BatchNorm1d(5)), ("b", nn.Linear(5, 3)));
+        using var optimizer = OlderState.Make(name, model);
+        var y = arange(8).remainder_(3);
+        Step(randn(8, 4));
+        Step(full(8, 4, double.NaN).to_type(ScalarType.Float32));
+        Assert.Equal(1, optimizer.SkippedSteps);
+        double mean = ((BatchNorm1d)model[1]).running_mean!.sum().ToDouble();
+        Assert.Equal(double.IsNaN(mean), optimizer.Events.Any(e => e.Subject == "n.running_mean"));
+        Assert.Equal(optimizer is not SecondOrderOptimizer, double.IsNaN(mean));
+
+        void Step(Tensor x)
+        {
+            if (optimizer.EvaluatesLoss)
+            {
+                optimizer.StepOnBatch(x, y);
+                return;
+            }
+            optimizer.Train();
+            optimizer.UpdateCurvature(x, y);
+            optimizer.zero_grad();
+            nn.functional.cross_entropy(model.call(x), y).backward();
+            optimizer.step();
+        }
+    }
 }
