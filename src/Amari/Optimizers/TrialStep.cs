@@ -95,11 +95,11 @@ internal sealed class TrialStep(
             : 1;
     }
 
-    /// <summary>Whether neither the change of the loss nor the prediction is above what rounding makes of it: ρ says nothing then.</summary>
+    /// <summary>Whether neither the change of the loss nor the prediction is above rounding: ρ says nothing then.</summary>
     /// <remarks>The loss is as uncertain as the terms that it is a sum of, and as w is to its last place: |g ∘ w|.</remarks>
     /// <param name="after">L(w + δ).</param>
     /// <param name="predicted">-M(δ).</param>
-    /// <param name="gradient">g : [d]; null where it is not at hand. w is kept then.</param>
+    /// <param name="gradient">g : [d]; null where it is not at hand, or w was not kept.</param>
     public bool Hides(double after, double predicted, Tensor? gradient = null)
     {
         using var scope = NewDisposeScope();

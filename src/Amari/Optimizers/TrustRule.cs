@@ -6,8 +6,8 @@ namespace Amari.Optimizers;
 /// damping λ        raised if ρ &lt; 1/4,  lowered if ρ > 3/4      Levenberg-Marquardt
 /// trust radius Δ   lowered if ρ &lt; 1/4,  raised if ρ > 3/4
 /// </code>Where neither L(w) - L(w + δ) nor M(δ) is above rounding, nothing is known: the number stays, or returns to the first one if it
-/// is on the careful side of it. Moré 1978, "The Levenberg-Marquardt algorithm"; Nocedal and Wright 2006, Algorithm 4.1, for the radius; Martens 2010, §4.1, and
-/// Martens and Grosse 2015, arXiv:1503.05671, §6.5, for the damping of networks.</remarks>
+/// is on the careful side of it. Moré 1978, "The Levenberg-Marquardt algorithm"; Nocedal and Wright 2006, Algorithm 4.1, for the radius;
+/// Martens 2010, §4.1, and Martens and Grosse 2015, arXiv:1503.05671, §6.5, for the damping of networks.</remarks>
 internal static class TrustRule
 {
     private const double Poor = 0.25,

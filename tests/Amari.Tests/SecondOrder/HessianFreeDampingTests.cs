@@ -45,7 +45,7 @@ public sealed class HessianFreeDampingTests : IDisposable
     }
 
     [Theory, InlineData(1e-45, 9.5367431640625e-07), InlineData(1e300, 70368744177664.0), InlineData(0.25, 0.25)]
-    public void A_state_with_a_damping_out_of_bounds_goes_on_at_the_bound(double saved, double expected)
+    public void A_damping_out_of_bounds_in_a_state_goes_to_the_bound(double saved, double expected)
     {
         manual_seed(0);
         var model = nn.Linear(4, 1);
