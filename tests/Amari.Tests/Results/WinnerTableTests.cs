@@ -52,6 +52,24 @@ public sealed class WinnerTableTests
         );
 
     [Fact]
+    public void One_that_is_worse_with_every_seed_is_no_tie()
+    {
+        var comparison = Led(0.2, 0.3);
+        double[][] losses =
+        [
+            [1, 2, 3],
+            [1.1, 2.5, 3.1],
+            [1.1, 1.9, 3.5],
+        ];
+        foreach (var (i, of) in comparison["parts"]![0]!["comparison"]!["optimizers"]!.AsArray().Index())
+            of!["runs"] = new JsonArray([.. losses[i].Select((loss, seed) => new JsonObject { ["seed"] = seed, ["heldOut"] = loss })]);
+        Assert.Equal(
+            "| x | - | `a`; `c` cannot be told apart from it; `b` is worse with every seed, but not beyond chance |",
+            Row(("tuned-x", comparison))
+        );
+    }
+
+    [Fact]
     public void Missing_results_and_trouble_are_said() =>
         Assert.Equal(
             "| x | not run yet | none: every optimizer had trouble |",

@@ -100,16 +100,16 @@ internal static class ComparisonTable
         if ((string?)c["leader"] is not { } leader)
             return "Every optimizer had trouble with some seed.";
         var ties = Ties(c);
-        string[] unclear = [.. optimizers.Where(o => IsUnclear(c, o)).Select(Name)];
+        var unclear = Unclear(c);
         string[] beaten = [.. optimizers.Where(o => IsWorse(c, o)).Select(Name)],
             troubled = [.. optimizers.Where(o => o["runs"]!.AsArray().Any(r => (bool)r!["troubled"]!)).Select(Name)];
         return $"`{leader}` ends with the lowest mean held-out loss."
             + (beaten.Length > 0 ? $" It is better than {Markdown.Join(beaten)} beyond chance." : "")
             + (ties.Count > 0 ? $" {Markdown.Join(ties)} cannot be told apart from it with these seeds." : "")
             + (
-                unclear.Length > 0
-                    ? $" {Markdown.Join(unclear)} {(unclear.Length == 1 ? "is" : "are")} worse with every seed, but "
-                        + $"{(unclear.Length == 1 ? "varies" : "vary")} too much for the test."
+                unclear.Count > 0
+                    ? $" {Markdown.Join(unclear)} {(unclear.Count == 1 ? "is" : "are")} worse with every seed, but "
+                        + $"{(unclear.Count == 1 ? "varies" : "vary")} too much for the test."
                     : ""
             )
             + (
@@ -123,6 +123,11 @@ internal static class ComparisonTable
     /// <param name="c">The comparison.</param>
     public static IReadOnlyList<string> Ties(JsonNode c) =>
         [.. from o in c["optimizers"]!.AsArray() where o["endTest"] is not null && !IsWorse(c, o) && !IsUnclear(c, o) select Name(o)];
+
+    /// <summary>The optimizers that are worse with every seed, which the test does not show, as code.</summary>
+    /// <param name="c">The comparison.</param>
+    public static IReadOnlyList<string> Unclear(JsonNode c) =>
+        [.. c["optimizers"]!.AsArray().Select(o => o!).Where(o => IsUnclear(c, o)).Select(Name)];
 
     /// <summary>Whether the test does not show that it is worse than the leader, although it is with each of at least three
     /// seeds.</summary>

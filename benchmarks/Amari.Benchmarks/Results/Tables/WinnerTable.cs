@@ -39,6 +39,14 @@ internal static class WinnerTable
             : ties.Count <= MostNamed ? $"{Markdown.Join(ties)} cannot"
             : ties.Count < others ? $"{ties.Count} of the {others} others cannot"
             : $"none of the {others} others can";
-        return $"`{leader}`" + (who is null ? "" : $"; {who} be told apart from it");
+        var unclear = ComparisonTable.Unclear(c);
+        return $"`{leader}`"
+            + (who is null ? "" : $"; {who} be told apart from it")
+            + (
+                unclear.Count == 0 ? ""
+                : unclear.Count <= MostNamed
+                    ? $"; {Markdown.Join(unclear)} {(unclear.Count == 1 ? "is" : "are")} worse with every seed, but not beyond chance"
+                : $"; {unclear.Count} others are worse with every seed, but not beyond chance"
+            );
     }
 }
