@@ -46,7 +46,7 @@ public sealed partial class Trainer : IDisposable
     /// <param name="target">The target of the runs; null for the workload's own.</param>
     /// <exception cref="FileNotFoundException">The data is missing. The message says how to get it.</exception>
     /// <exception cref="ArgumentException">There are too few examples for the batch, the batch is smaller than the number of ranks, or the
-    /// target is neither a loss nor the workload's metric.</exception>
+    /// target is neither a loss nor the workload's metric, or out of its range.</exception>
     public Trainer(Workload workload, string? dataDirectory, Communicator? communicator = null, Target? target = null)
         : this(workload, dataDirectory, null, communicator, target) { }
 
