@@ -23,7 +23,12 @@ internal static class Answer
         var verdict =
             stable.Count == 0 && all.Count > 1 ? ["No recommendation can be made: every optimizer came apart, diverged or failed."]
             : time.IsMade
-                ? [.. time.Sentences(all.Count > 1 && stable.Count == 1, end.DiffersFrom(time.Winners)), .. end.After(time.Winners)]
+                ?
+                [
+                    .. BestAtTheEnd(comparison, time, end) is { } best ? (string[])[$"Use {best.Optimizer}, by the ends of the runs."] : [],
+                    .. time.Sentences(all.Count > 1 && stable.Count == 1, end.DiffersFrom(time.Winners)),
+                    .. end.After(time.Winners),
+                ]
             : time.IsMetAtStart
                 ?
                 [
@@ -49,18 +54,27 @@ internal static class Answer
     }
 
     /// <summary>The optimizers without trouble that were best and cannot be told apart: by the time to the target where some reached it,
-    /// otherwise at the end. None without a paired test, or without any difference that it shows.</summary>
+    /// otherwise at the end; also at the end if no time is beyond chance, and the first is better there than all others. None without a
+    /// paired test, or without any difference that it shows.</summary>
     public static IReadOnlyList<Summary> WinnersOf(BenchmarkResult comparison)
     {
         List<Summary> stable = [.. Summary.Of(comparison).Where(s => s.IsStable)];
         if (TooShort(comparison, stable) is not null)
             return [];
-        var time = new TimeVerdict(comparison, stable, Target(comparison));
-        if (time.IsMade || time.Refusal is not null)
-            return time.IsShown ? time.Winners : [];
-        var end = new EndVerdict(comparison, stable);
-        return end.IsShown ? end.Winners : [];
+        var (time, end) = (new TimeVerdict(comparison, stable, Target(comparison)), new EndVerdict(comparison, stable));
+        if (time.IsShown)
+            return time.Winners;
+        if (time.IsMade)
+            return BestAtTheEnd(comparison, time, end) is { } best ? [best] : [];
+        return end.IsShown && time.Refusal is null ? end.Winners : [];
     }
+
+    /// <summary>Who reached the target first where no test shows that, if it is better than all others at the end; null otherwise, and if a
+    /// busy machine has a part in the ends.</summary>
+    private static Summary? BestAtTheEnd(BenchmarkResult comparison, TimeVerdict time, EndVerdict end) =>
+        time is { IsShown: false, Winners: [var first, ..] } && end.BeatsAll(first) && !comparison.Runs.Any(Conditions.IsBusy)
+            ? first
+            : null;
 
     /// <summary>What the ends of the runs say against the optimizers that reached the target first: that they overfit, or that another one
     /// ends better. Null if there is nothing, or if the order is not one of time.</summary>

@@ -59,6 +59,10 @@ internal sealed class EndVerdict
     /// <summary>The leader and those that cannot be told apart from it.</summary>
     public IReadOnlyList<Summary> Winners => _contest is null ? [] : [_contest.Leader, .. _contest.Ties.Select(t => t.Summary)];
 
+    /// <summary>Whether an optimizer is better at the end than all others, beyond chance.</summary>
+    public bool BeatsAll(Summary one) =>
+        _contest is { Rivals.Count: > 0 } contest && contest.Leader.Optimizer == one.Optimizer && contest.Rivals.All(r => r.IsBeaten);
+
     /// <summary>Whether another optimizer is better at the end than all of those that were first.</summary>
     public bool DiffersFrom(IReadOnlyList<Summary> first) =>
         _contest is { } contest

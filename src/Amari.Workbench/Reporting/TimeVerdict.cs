@@ -127,7 +127,7 @@ internal sealed class TimeVerdict
         if (ties.Count == 0)
             yield return IsShown
                 ? $"Use {leader.Optimizer}{where}: it reached {reached} first, in {Cost(leader)}, {medians}."
-                : $"{leader.Optimizer} reached {_target} first, in {Cost(leader)}, {medians}, but no difference is beyond chance.";
+                : $"{leader.Optimizer} reached {_target} first, in {Cost(leader)}, {medians}, but no difference in time is beyond chance.";
         else
         {
             string[] names = [leader.Optimizer, .. ties.Select(t => t.Name)];

@@ -27,7 +27,7 @@ public sealed class AnswerMissedTests
     public void One_that_is_fast_with_some_seeds_is_not_recommended()
     {
         string text = Of(Compared("loss", 0.1, Times("a", [1, 1, Miss]), Times("b", [2, 2.1, 2.2])));
-        Starts("b reached loss 0.1 first, in 2.1 s (210 steps), medians of 3 seeds, but no difference is beyond chance.", text);
+        Starts("b reached loss 0.1 first, in 2.1 s (210 steps), medians of 3 seeds, but no difference in time is beyond chance.", text);
         Contains(
             "a was faster where it reached it (1 s, 100 steps), but that was with only 2 of 3 seeds; 3 seeds are too few for the test to "
                 + "be sure that it is slower than b.",
@@ -35,6 +35,23 @@ public sealed class AnswerMissedTests
         );
         Lacks("is faster than", text);
         Lacks("cannot be told apart by the time", text);
+    }
+
+    /// <summary>It alone reached the target, too late in the budget for a test of time.</summary>
+    [Fact]
+    public void The_ends_decide_where_times_do_not()
+    {
+        BenchmarkResult Of(double[] ends) =>
+            Compared("loss", 0.1, Times("a", [9, 9.7, 9.9], ends: [0.09, 0.08, 0.085]), Times("b", [Miss, Miss, Miss], ends: ends));
+        var shown = Of([0.3, 0.28, 0.29]);
+        string text = Amari.Reporting.Answer.Of(shown);
+        Starts("Use a, by the ends of the runs. a reached loss 0.1 first, in 9.7 s", text);
+        Contains("but no difference in time is beyond chance.", text);
+        Contains("a also ended with the lowest loss, 0.085, better than all others.", text);
+        Assert.Equal(["a"], Amari.Reporting.Answer.WinnersOf(shown).Select(s => s.Optimizer));
+        var unclear = Of([0.11, 0.5, 4]);
+        Starts("a reached loss 0.1 first", Amari.Reporting.Answer.Of(unclear));
+        Assert.Empty(Amari.Reporting.Answer.WinnersOf(unclear));
     }
 
     /// <summary>The winner's last step goes beyond the budget: 6.01 s of 6 s are not worse than a miss.</summary>

@@ -125,7 +125,7 @@ public sealed class AnswerTests
             slow = [2.05, 2.5, 2.3, 2.15]; // p = 0.044 alone
         Starts("Use a: it reached", Amari.Reporting.Answer.Of(Compared("loss", 0.1, Times("a", fast), Times("b", slow))));
         string text = Amari.Reporting.Answer.Of(Compared("loss", 0.1, Times("a", fast), Times("b", slow), Times("c", slow)));
-        Starts("a reached loss 0.1 first, in 2.03 s (202 steps), medians of 4 seeds, but no difference is beyond chance.", text);
+        Starts("a reached loss 0.1 first, in 2.03 s (202 steps), medians of 4 seeds, but no difference in time is beyond chance.", text);
         Contains("were slower than a in all 4 seeds, but vary too much over the seeds for the test to exclude them", text);
     }
 
