@@ -40,7 +40,7 @@ internal static class Conditions
         return what
             + (
                 time is { IsMade: true, IsByProcessor: true }
-                    ? " So processor time is compared here, not seconds; an idle machine gives a " + "surer answer."
+                    ? " So processor time is compared here, not seconds; an idle machine gives a surer answer."
                 : comparison.Budget.Seconds is null ? " So its seconds say little."
                 : comparison.Runs.DistinctBy(r => r.Optimizer).Count() > 1
                     ? " In these seconds an idle machine takes more steps, and the order may differ."

@@ -148,6 +148,11 @@ public sealed partial class Kfac
         _fallback.to(device);
     }
 
+    /// <summary>Whether the model moved since the block's factors or its momentum were made; a measurement takes the factors with
+    /// it.</summary>
+    private bool IsBehind(CurvatureBlock block) =>
+        block.HasMoved || (_momentum.TryGetValue(block, out var b) && (b.dtype != block.FactorType || !b.IsOn(block.Parameters[0].device)));
+
     private void Move(CurvatureBlock block, Device device)
     {
         block.To(device);

@@ -175,7 +175,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner, I
         }
         FollowGroups();
         _step++;
-        foreach (var block in Estimate.Blocks.Where(b => b.HasMoved))
+        foreach (var block in Estimate.Blocks.Where(IsBehind))
             Move(block, block.Parameters[0].device);
         LogThawed();
         Passes.Complete();

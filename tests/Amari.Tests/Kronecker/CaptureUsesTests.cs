@@ -187,21 +187,31 @@ public sealed class CaptureUsesTests() : KfacTest(23)
         Assert.False(weight[0].equal(before[0]).all().ToBoolean());
     }
 
-    [Fact]
-    public void Corrected_eigenvalues_follow_a_model_to_another_type()
+    /// <summary>Between measurements, and at a step that measures.</summary>
+    [Theory, InlineData(true), InlineData(false)]
+    public void All_follows_a_model_to_another_type(bool corrected)
     {
-        var model = nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3))).to(ScalarType.Float32);
-        var (x, y) = (randn(8, 4), randint(0, 3, [8]));
-        Kfac.Options options = new() { Curvature = new() { Inverse = new InverseOptions.EigenvalueCorrection() } };
-        using var optimizer = new Kfac(model, options, new Categorical());
-        for (int i = 0; i < 30; i++)
+        for (int moves = 1; moves <= 12; moves++)
         {
-            if (i == 10)
-                model.to(ScalarType.Float64);
-            optimizer.zero_grad();
-            nn.functional.cross_entropy(model.call(x.to_type(i < 10 ? ScalarType.Float32 : ScalarType.Float64)), y).backward();
-            optimizer.step();
+            var model = nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3))).to(ScalarType.Float32);
+            var (x, y) = (randn(8, 4), randint(0, 3, [8]));
+            CurvatureOptions curvature = new()
+            {
+                Refresh = new() { FactorInterval = 3, InverseInterval = 6 },
+            };
+            if (corrected)
+                curvature = curvature with { Inverse = new InverseOptions.EigenvalueCorrection() };
+            using var optimizer = new Kfac(model, new() { Curvature = curvature }, new Categorical());
+            for (int i = 0; i < 16; i++)
+            {
+                if (i == moves)
+                    model.to(ScalarType.Float64);
+                optimizer.zero_grad();
+                nn.functional.cross_entropy(model.call(x.to_type(i < moves ? ScalarType.Float32 : ScalarType.Float64)), y).backward();
+                optimizer.step();
+                if (i >= moves)
+                    Assert.All(Numbers(optimizer), t => Assert.Equal(ScalarType.Float64, t.dtype));
+            }
         }
-        Assert.All(Numbers(optimizer), t => Assert.Equal(ScalarType.Float64, t.dtype));
     }
 }
